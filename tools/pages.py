@@ -1,0 +1,74 @@
+"""Pages of the book that are written from data: each function returns the Markdown of one page or of a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.project import ROOT
+
+if TYPE_CHECKING:
+    from medxai_helpers.cohorts import DatasetCard
+
+PACKAGE = ROOT / "medxai_helpers"
+
+
+def results() -> str:
+    """Return the tables of every run record in ``results/``."""
+    from medxai_helpers.records import results_markdown
+
+    return results_markdown(ROOT / "results") or "No run is recorded yet."
+
+
+def datasets() -> str:
+    """Return one section per data set of the catalogue."""
+    from medxai_helpers.datasets import CATALOGUE
+
+    return "\n\n".join(_dataset(card) for card in CATALOGUE.values())
+
+
+def _dataset(card: DatasetCard) -> str:
+    counts = ", ".join(f"{name} {card.counts[name]:,}" if name in card.counts else name for name in card.classes)
+    rows = [
+        ("name", f"`{card.name}`"),
+        ("modality, task", f"{card.modality}; {card.task}"),
+        ("classes", counts.replace("|", "\\|")),
+        ("kept together", card.group or "the set names nothing that ties images together"),
+        ("licence", card.licence),
+        ("home", f"<{card.home}>"),
+        ("how to get it", card.how_to_get.replace("|", "\\|")),
+        ("put it here", f"`{card.archive}`, or its folder, under the folder that `MEDXAI_DATA` names"),
+        ("know before use", card.notes or "nothing beyond the above"),
+    ]
+    lines = [f"| **{name}** | {text} |" for name, text in rows]
+    return "\n".join([f"## {card.title}", "", "| | |", "|---|---|", *lines])
+
+
+def api() -> str:
+    """Return one section per module of the package, in alphabetical order."""
+    modules = _modules()
+    names = "\n".join(f"   {name}" for name in modules)
+    table = f"```{{eval-rst}}\n.. autosummary::\n\n{names}\n```\n"
+    return "\n".join([table, *(_section(name, path) for name, path in modules.items())])
+
+
+def _modules() -> dict[str, Path]:
+    """Return import name and file of each public room of the package: a module, or a folder as one."""
+    modules = {f"medxai_helpers.{path.stem}": path for path in PACKAGE.glob("[!_]*.py")}
+    folders = {f"medxai_helpers.{path.parent.name}": path for path in PACKAGE.glob("[!_]*/__init__.py")}
+    return dict(sorted((modules | folders).items()))
+
+
+def _section(name: str, path: Path) -> str:
+    exports = path.name == "__init__.py" and "__all__" in path.read_text(encoding="utf-8")
+    members = "   :members:\n" + ("   :imported-members:\n" if exports else "")
+    return f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n{members}```\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "generated/datasets.md": datasets,
+    "generated/results.md": results,
+    "generated/api.md": api,
+}
+"""Where each generated page lies in the source tree of the book, and what writes it."""
