@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+
+from medxai_helpers.phantoms.catalogue import PHANTOMS
+from medxai_helpers.phantoms.dermoscopy import (
+    HAM10000_CLASSES,
+    PREVALENCE,
+    REACH,
+    draw_label,
+    render_ham10000,
+)
+from medxai_helpers.phantoms.dermoscopy_lesions import PAINTERS
+from medxai_helpers.phantoms.dermoscopy_skin import TONES, draw_shot, draw_skin, field_of_view
+from medxai_helpers.phantoms.kit import stream
+from medxai_helpers.phantoms.rendering import Mask, Rendering
+
+SIZE = 96
+PATIENTS = range(400, 406)
+
+
+@cache
+def rendered(label: str, patient: int, frame: int = 0) -> Rendering:
+    return render_ham10000(label, patient, frame, SIZE)
+
+
+def grown(mask: Mask, distance_px: float) -> Mask:
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) <= distance_px
+
+
+def field(patient: int) -> Mask:
+    skin = draw_skin(stream(patient, 41))
+    return field_of_view(draw_shot(skin, stream(patient, 43), stream(patient, 0, 42), SIZE))
+
+
+def test_rows_name_the_classes_in_their_order() -> None:
+    assert PHANTOMS["ham10000"].classes == ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc") == tuple(PAINTERS)
+
+
+@pytest.mark.parametrize("label", HAM10000_CLASSES)
+def test_same_arguments_give_the_same_bytes(label: str) -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        again = render_ham10000(label, 400, 0, SIZE)
+        cv2.setNumThreads(1)
+        once_more = render_ham10000(label, 400, 0, SIZE)
+    finally:
+        cv2.setNumThreads(before)
+    for other in (again, once_more):
+        np.testing.assert_array_equal(other.image, rendered(label, 400).image)
+        np.testing.assert_array_equal(other.twin, rendered(label, 400).twin)
+        np.testing.assert_array_equal(other.mask, rendered(label, 400).mask)
+
+
+@pytest.mark.parametrize("label", HAM10000_CLASSES)
+def test_twins_differ_in_the_lesion_and_nowhere_beyond_its_reach(label: str) -> None:
+    inside = []
+    for patient in PATIENTS:
+        one = rendered(label, patient)
+        difference = np.abs(one.image.astype(int) - one.twin.astype(int)).max(-1)
+        assert one.mask.any()
+        assert not difference[~grown(one.mask, REACH * SIZE)].any()
+        inside.append(difference[one.mask].mean())
+    assert min(inside) > 3
+    assert np.median(inside) > 15
+
+
+@pytest.mark.parametrize("label", HAM10000_CLASSES)
+def test_masks_lie_in_the_visible_field(label: str) -> None:
+    for patient in PATIENTS:
+        assert not (rendered(label, patient).mask & ~field(patient)).any()
+
+
+def test_skin_hair_and_instrument_do_not_depend_on_the_label() -> None:
+    for patient in PATIENTS:
+        renderings = [rendered(label, patient) for label in HAM10000_CLASSES]
+        nuisance = ("skin_tone", "body_site", "hairs", "ruler", "ink", "round_field")
+        assert len({tuple(one.attributes[key] for key in nuisance) for one in renderings}) == 1
+        for one in renderings[1:]:
+            np.testing.assert_array_equal(one.twin, renderings[0].twin)
+
+
+def test_attributes_have_the_same_keys_everywhere() -> None:
+    assert len({tuple(rendered(label, 400).attributes) for label in HAM10000_CLASSES}) == 1
+
+
+def test_only_melanocytic_lesions_have_an_atypia() -> None:
+    atypia = {
+        label: [float(rendered(label, patient).attributes["atypia"]) for patient in PATIENTS] for label in PAINTERS
+    }
+    assert np.mean(atypia["mel"]) > np.mean(atypia["nv"]) > 0
+    assert not any(value for label in ("akiec", "bcc", "bkl", "df", "vasc") for value in atypia[label])
+
+
+def test_every_skin_tone_is_drawn_and_darker_ones_are_darker() -> None:
+    skins = [draw_skin(stream(patient, 41)) for patient in range(300)]
+    share = {tone: np.mean([skin.tone == tone for skin in skins]) for tone in TONES}
+    assert min(share.values()) > 0.05
+    brightness = [np.mean([skin.colour.mean() for skin in skins if skin.tone == tone]) for tone in TONES]
+    assert brightness == sorted(brightness, reverse=True)
+
+
+def test_frames_show_one_lesion_from_other_places() -> None:
+    first, second = rendered("mel", 401, 0), rendered("mel", 401, 1)
+    assert first.attributes["atypia"] == second.attributes["atypia"]
+    assert first.attributes["skin_tone"] == second.attributes["skin_tone"]
+    assert (first.image != second.image).mean() > 0.5
+
+
+def test_prevalence_is_that_of_the_original() -> None:
+    assert sum(PREVALENCE.values()) == pytest.approx(1)
+    assert PREVALENCE["nv"] == pytest.approx(6705 / 10015)
+    rng = np.random.default_rng(0)
+    labels = [draw_label(rng) for _ in range(2000)]
+    for label, share in PREVALENCE.items():
+        assert labels.count(label) / 2000 == pytest.approx(share, abs=0.04)
+
+
+def test_masks_agree_between_sizes() -> None:
+    small, large = (render_ham10000("bkl", 402, 0, size).mask for size in (64, 128))
+    shrunk = cv2.resize(large.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA) > 0.5
+    assert (small & shrunk).sum() / (small | shrunk).sum() > 0.85
+
+
+def test_mistakes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Expected one of .* but got 'naevus'. Check"):
+        render_ham10000("naevus", 0, 0, SIZE)
+    with pytest.raises(ValueError, match="Expected a size of at least 32 px, but got 16"):
+        render_ham10000("nv", 0, 0, 16)
