@@ -1,0 +1,7 @@
+"""Data sets: the catalogue, readers of their real layouts, your own images, and the one door ``load_dataset``."""
+
+from medxai_helpers.datasets.catalogue import CATALOGUE
+from medxai_helpers.datasets.load import load_dataset
+from medxai_helpers.datasets.own import cohort_from_csv, cohort_from_folder
+
+__all__ = ["CATALOGUE", "cohort_from_csv", "cohort_from_folder", "load_dataset"]
