@@ -1,0 +1,1 @@
+"""Side-by-side measurements and experiment plans; nothing here is part of the installed package."""

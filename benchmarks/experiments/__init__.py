@@ -1,0 +1,1 @@
+"""One file per study. Each is resumable: a run whose record exists is not run again."""

@@ -1,0 +1,128 @@
+"""medxai: the small package behind an executable book on medical image classification and its explanation.
+
+Importing it is light: every name below is loaded from its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medxai_helpers.augmentation import AugmentationPolicy, augment_batch
+    from medxai_helpers.cohorts import (
+        Cohort,
+        DatasetCard,
+        LeakageReport,
+        Split,
+        check_leakage,
+        make_split,
+        merge_groups,
+        official_split,
+    )
+    from medxai_helpers.datasets import CATALOGUE, cohort_from_csv, cohort_from_folder, load_dataset
+    from medxai_helpers.evaluation import (
+        Estimate,
+        bootstrap_interval,
+        confusion_matrix,
+        mean_interval,
+        most_confused,
+        per_class_report,
+        summary,
+        wilson_interval,
+    )
+    from medxai_helpers.explanation import Heatmaps, grad_cam
+    from medxai_helpers.models import MODELS, build_model
+    from medxai_helpers.pixels import PixelStore, build_store
+    from medxai_helpers.predictions import Predictions, predict
+    from medxai_helpers.preprocessing import Preprocessing
+    from medxai_helpers.records import RunRecord, make_record
+    from medxai_helpers.runtime import Runtime, current, seeded
+    from medxai_helpers.training import TrainingRun, TrainingSettings, fit
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "augmentation": ("AugmentationPolicy", "augment_batch"),
+    "cohorts": (
+        "Cohort",
+        "DatasetCard",
+        "LeakageReport",
+        "Split",
+        "check_leakage",
+        "make_split",
+        "merge_groups",
+        "official_split",
+    ),
+    "datasets": ("CATALOGUE", "cohort_from_csv", "cohort_from_folder", "load_dataset"),
+    "evaluation": (
+        "Estimate",
+        "bootstrap_interval",
+        "confusion_matrix",
+        "mean_interval",
+        "most_confused",
+        "per_class_report",
+        "summary",
+        "wilson_interval",
+    ),
+    "explanation": ("Heatmaps", "grad_cam"),
+    "models": ("MODELS", "build_model"),
+    "pixels": ("PixelStore", "build_store"),
+    "predictions": ("Predictions", "predict"),
+    "preprocessing": ("Preprocessing",),
+    "records": ("RunRecord", "make_record"),
+    "runtime": ("Runtime", "current", "seeded"),
+    "training": ("TrainingRun", "TrainingSettings", "fit"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = [
+    "CATALOGUE",
+    "MODELS",
+    "AugmentationPolicy",
+    "Cohort",
+    "DatasetCard",
+    "Estimate",
+    "Heatmaps",
+    "LeakageReport",
+    "PixelStore",
+    "Predictions",
+    "Preprocessing",
+    "RunRecord",
+    "Runtime",
+    "Split",
+    "TrainingRun",
+    "TrainingSettings",
+    "augment_batch",
+    "bootstrap_interval",
+    "build_model",
+    "build_store",
+    "check_leakage",
+    "cohort_from_csv",
+    "cohort_from_folder",
+    "confusion_matrix",
+    "current",
+    "fit",
+    "grad_cam",
+    "load_dataset",
+    "make_record",
+    "make_split",
+    "mean_interval",
+    "merge_groups",
+    "most_confused",
+    "official_split",
+    "per_class_report",
+    "predict",
+    "seeded",
+    "summary",
+    "wilson_interval",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,139 @@
+"""Drawing only: every function takes results, draws on a given Axes and returns it. Nothing is computed here.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; figures keep a white ground, so that they
+read the same in the book's light and dark mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from medxai_helpers.cohorts import Cohort
+    from medxai_helpers.explanation import Heatmaps
+    from medxai_helpers.predictions import Predictions
+
+BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#595959"
+HEAT = "inferno"
+STYLE: dict[str, Any] = {
+    "figure.facecolor": "white",
+    "figure.dpi": 100,
+    "axes.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=[BLUE, VERMILION, GREEN, ORANGE, GREY]),
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "savefig.bbox": "tight",
+}
+
+
+def use_style() -> None:
+    """Set the book's look for every figure that follows. Introduced in chapter 05."""
+    mpl.rcParams.update(cast(Any, STYLE))
+
+
+def draw_image(axes: Axes, image: NDArray[np.uint8], title: str = "") -> Axes:
+    """Draw one image, grey or RGB, without axes. Introduced in chapter 05."""
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_title(title, fontsize=8)
+    axes.axis("off")
+    return axes
+
+
+def draw_samples(figure: Figure, cohort: Cohort, *, per_class: int = 6) -> Figure:
+    """Draw the first images of every class, a row a class, titled by origin. Introduced in chapter 05."""
+    grid = figure.subplots(len(cohort.classes), per_class, squeeze=False)
+    for row, name in zip(grid, cohort.classes, strict=True):
+        members = np.flatnonzero(cohort.targets == cohort.classes.index(name))[:per_class]
+        for axes, member in zip(row, members, strict=False):
+            draw_image(axes, cohort.image(int(member)))
+        for axes in row:
+            axes.axis("off")
+        row[0].set_title(name, loc="left", fontsize=9)
+    figure.suptitle(f"{cohort.card.title}: {cohort.origin}; {per_class} images per class, of n = {len(cohort):,}")
+    return figure
+
+
+def draw_class_counts(axes: Axes, counts: dict[str, int], title: str) -> Axes:
+    """Draw images per class as bars with their numbers. Introduced in chapter 05."""
+    bars = axes.barh(list(counts), list(counts.values()), color=BLUE)
+    axes.bar_label(bars, padding=3)
+    axes.invert_yaxis()
+    axes.set(xlabel="images", title=f"{title} (n = {sum(counts.values()):,})")
+    axes.margins(x=0.12)
+    return axes
+
+
+def draw_history(axes: Sequence[Axes], history: pd.DataFrame) -> Sequence[Axes]:
+    """Draw loss and accuracy by epoch, training and validation, on two Axes. Introduced in chapter 05."""
+    for panel, measure, label in zip(axes, ("loss", "accuracy"), ("cross-entropy (nats)", "accuracy"), strict=True):
+        panel.plot(history.index, history[f"train_{measure}"], "o--", color=VERMILION, label="training (dropout on)")
+        panel.plot(history.index, history[f"validation_{measure}"], "s-", color=BLUE, label="validation")
+        panel.set(xlabel="epoch", ylabel=label)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[1].set_ylim(top=1.03)  # room for the markers of a perfect epoch
+    axes[0].legend(frameon=False)
+    return axes
+
+
+def draw_confusion(axes: Axes, confusion: pd.DataFrame) -> Axes:
+    """Draw counts by true (rows) and predicted class, shaded by share of the row. Introduced in chapter 05."""
+    counts = confusion.to_numpy()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+    ticks = np.arange(len(confusion))
+    axes.set_xticks(ticks, list(confusion.columns), rotation=35, ha="right")
+    axes.set_yticks(ticks, list(confusion.index))
+    axes.set(xlabel="predicted class", ylabel="true class", title=f"Counts of images (n = {counts.sum():,})")
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def draw_overlays(
+    figure: Figure, images: NDArray[np.uint8], heatmaps: Heatmaps, predictions: Predictions, note: str
+) -> Figure:
+    """Draw each image beside its heat map overlay, titled "True: ... | Predicted: ...". Introduced in chapter 05.
+
+    Parameters
+    ----------
+    figure : Figure
+        Empty.
+    images : array
+        uint8, (b, H, W) or (b, H, W, 3).
+    heatmaps, predictions
+        Of the same images in the same order.
+    note : str
+        Where the images come from; stands in the title.
+    """
+    scaled, names = heatmaps.scaled(images.shape[1]), predictions.classes
+    columns = min(2, len(images))
+    grid = figure.subplots(-(-len(images) // columns), 2 * columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for position, (plain, overlay) in enumerate(grid.reshape(-1, 2)[: len(images)]):
+        truth, guess = names[predictions.targets[position]], names[predictions.predicted[position]]
+        draw_image(plain, images[position])
+        title = plain.set_title(f"True: {truth} | Predicted: {guess}", fontsize=8, loc="left")
+        title.set_in_layout(False)  # it runs on over the overlay, whose blank title keeps the room
+        draw_image(overlay, images[position], " ")
+        shown = overlay.imshow(scaled[position], cmap=HEAT, alpha=0.5, vmin=0, vmax=1)
+        note_below = f"raw maximum {heatmaps.strength[position]:.2g}"
+        overlay.text(0.5, -0.04, note_below, transform=overlay.transAxes, ha="center", va="top", fontsize=8)
+    figure.colorbar(shown, ax=list(grid.flat), shrink=0.6, label="Grad-CAM, share of the map's own maximum")
+    figure.suptitle(f"{note} (n = {len(images)})")
+    return figure

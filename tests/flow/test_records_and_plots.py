@@ -1,0 +1,144 @@
+import json
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import medxai_helpers as mx
+from medxai_helpers import plots, records
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+
+@pytest.fixture
+def predictions(trained, cohort, store, split):
+    return mx.predict(trained, cohort, store, split["validation"])
+
+
+@pytest.fixture
+def record(trained, cohort, split, predictions):
+    return mx.make_record(
+        study="s",
+        arm="compact-cnn",
+        paper="sandoval2024",
+        cohort=cohort,
+        split=split,
+        run=trained,
+        predictions=predictions,
+    )
+
+
+def test_a_record_says_all_that_matters(record, predictions):
+    assert record.scores["accuracy"]["value"] == pytest.approx(predictions.correct.mean())
+    assert record.scores["accuracy"]["n"] == 18
+    assert record.settings["parameters"] == 691_270
+    assert record.data["images"] == 90
+    assert record.split["sizes"] == {"train": 72, "validation": 18}
+    assert np.sum(record.details["confusion"]) == 18
+    gap = record.scores["loss_with_penalty"]["value"] - record.scores["loss"]["value"]
+    assert gap == pytest.approx(record.details["penalty"], rel=1e-5)
+    assert {"processor", "torch", "python"} <= set(record.hardware)
+    assert record.predictions_sha256 == predictions.sha256()
+
+
+def test_a_record_survives_saving(record, tmp_path):
+    path = record.save(tmp_path)
+    assert path.name == "compact-cnn-seed0.json"
+    assert mx.RunRecord.load(path) == replace(record, settings=json.loads(json.dumps(record.settings)))
+
+
+def test_a_score_without_an_interval_is_refused(record):
+    with pytest.raises(ValueError, match="accuracy"):
+        replace(record, scores={"accuracy": {"value": 0.9}})
+
+
+def test_a_file_that_is_no_record_is_named(tmp_path):
+    (tmp_path / "x-seed0.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"x-seed0\.json"):
+        mx.RunRecord.load(tmp_path / "x-seed0.json")
+
+
+def test_the_results_page_shows_paper_and_runs(record, tmp_path):
+    record.save(tmp_path)
+    facts = {"title": "T", "paper": "sandoval2024", "question": "Q?", "published": {"accuracy": 0.98}}
+    facts |= {"published_note": "N.", "comparable": False, "differences": ["D."], "command": "make results"}
+    (tmp_path / "s" / "study.json").write_text(json.dumps(facts))
+    text = records.results_markdown(tmp_path)
+    assert "| the paper | 0.98 |" in text
+    assert f"{record.scores['accuracy']['value']:.4f} (" in text
+    assert "**Comparable:** no" in text
+
+
+def test_the_committed_records_are_whole():
+    study = records.Study.load(records.results_folder() / "sandoval2024")
+    assert [record.settings["seed"] for record in study.records] == [0, 1, 2]
+    for record in study.records:
+        assert record.data["source"] == "real"
+        assert record.data["images"] == 58_954
+        assert np.sum(record.details["confusion"]) == record.scores["accuracy"]["n"] == 11_790
+        right = np.trace(record.details["confusion"])
+        assert record.scores["accuracy"]["value"] == pytest.approx(right / 11_790)
+        assert record.settings["epochs"] == 5
+        assert record.settings["batch_size"] == 32
+
+
+def test_the_command_skips_finished_seeds(tmp_path, monkeypatch, cohort):
+    from benchmarks.experiments import sandoval2024 as study
+
+    monkeypatch.setattr(study.mx, "load_dataset", lambda *_, **__: cohort)
+    monkeypatch.setattr(study, "SEEDS", (0, 1))
+    monkeypatch.setattr(study, "settings", lambda seed, device: mx.TrainingSettings(epochs=1, device=device, seed=seed))
+    monkeypatch.setenv("MEDXAI_CACHE", str(tmp_path / "cache"))
+    study.main(tmp_path)
+    written = sorted((tmp_path / "sandoval2024").iterdir())
+    assert [path.name for path in written] == ["compact-cnn-seed0.json", "compact-cnn-seed1.json"]
+    before = written[0].stat().st_mtime_ns
+    written[1].unlink()
+    study.main(tmp_path)
+    assert written[0].stat().st_mtime_ns == before
+    assert written[1].exists()
+
+
+def test_plots_draw_on_what_they_are_given(cohort, trained, predictions, store, split):
+    figure, axes = plt.subplots(1, 2)
+    assert plots.draw_class_counts(axes[0], cohort.counts, "Images") is axes[0]
+    assert "n = 90" in axes[0].get_title()
+    assert plots.draw_confusion(axes[1], mx.confusion_matrix(predictions)) is axes[1]
+    shown = [int(text.get_text()) for text in axes[1].texts]
+    assert sum(shown) == 18
+    plt.close(figure)
+
+
+def test_history_panels_name_their_axes(trained):
+    figure, axes = plt.subplots(1, 2)
+    plots.draw_history(axes, trained.history)
+    assert axes[0].get_ylabel() == "cross-entropy (nats)"
+    np.testing.assert_allclose(axes[1].lines[1].get_ydata(), trained.history["validation_accuracy"])
+    plt.close(figure)
+
+
+def test_overlays_are_titled_true_and_predicted(trained, predictions, store, split):
+    from medxai_helpers.training import to_input
+
+    rows = split["validation"][:4]
+    few = mx.Predictions(
+        *(
+            getattr(predictions, name)[:4] if name != "classes" else predictions.classes
+            for name in ("classes", "image_id", "group", "targets", "logits")
+        )
+    )
+    maps = mx.grad_cam(trained.model, to_input(store.batch(rows), trained.settings), "block3.1")
+    figure = plots.draw_overlays(plt.figure(), store.pixels[rows], maps, few, "Phantoms")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    names = cohort_names = predictions.classes
+    expected = f"True: {names[few.targets[0]]} | Predicted: {cohort_names[few.predicted[0]]}"
+    assert expected in titles
+    plt.close(figure)
+
+
+def test_samples_are_titled_with_their_origin(cohort):
+    figure = plots.draw_samples(plt.figure(), cohort, per_class=2)
+    assert cohort.origin in figure.get_suptitle()
+    plt.close(figure)
