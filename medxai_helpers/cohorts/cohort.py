@@ -61,6 +61,9 @@ class Cohort:
         One row per file or case that was left out: ``path`` and ``reason``.
     missing : tuple of str
         What the complete set has and this copy lacks, in words.
+    twins : PixelSource, optional
+        Gives the lesion-free twin of a row: same patient, pose, film and noise. Phantoms alone have them; read one with
+        :meth:`twin`, or all with :meth:`lesion_free`.
     """
 
     card: DatasetCard
@@ -72,6 +75,7 @@ class Cohort:
     boxes: pd.DataFrame | None = None
     skipped: pd.DataFrame = field(default_factory=no_skips)
     missing: tuple[str, ...] = ()
+    twins: PixelSource | None = None
 
     def __post_init__(self) -> None:
         missing = [column for column in REQUIRED_COLUMNS if column not in self.table.columns]
@@ -140,15 +144,56 @@ class Cohort:
         inside = np.asarray(mask if mask.dtype == bool else mask > INSIDE, dtype=np.bool_)
         return inside if inside.shape == (height, width) else _nearest(inside, height, width)
 
+    def twin(self, row: int) -> Pixels:
+        """Return the lesion-free twin of one row: uint8, the shape of :meth:`image`.
+
+        An image without a lesion is its own twin. Introduced in chapter 01.
+
+        Raises
+        ------
+        ValueError
+            If the set has no twins: real images never have.
+        """
+        return self._twins().read(row)
+
+    def lesion_free(self) -> Cohort:
+        """Return the same rows with their twins as the images, row for row. Introduced in chapter 02.
+
+        Ids, labels and groups stay (the label tells what the image had before), masks and boxes go. Score a model on
+        both cohorts: what its output changes by is the effect of the lesion, and of nothing else.
+
+        Raises
+        ------
+        ValueError
+            If the set has no twins: real images never have.
+
+        Examples
+        --------
+        >>> cohort = load_dataset("brain-tumor-mri", source="phantom")  # doctest: +SKIP
+        >>> bool((cohort.lesion_free().image(0) == cohort.twin(0)).all())  # doctest: +SKIP
+        True
+        """
+        origin = f"{self.origin}; lesion-free twins"
+        return replace(self, pixels=self._twins(), origin=origin, masks=None, boxes=None, twins=None)
+
+    def _twins(self) -> PixelSource:
+        if self.twins is None:
+            raise ValueError(
+                f"Expected lesion-free twins, but {self.card.title} as loaded here has none. Only phantoms with "
+                "lesions have them: load_dataset(name, source='phantom'), for any set but Medical MNIST."
+            )
+        return self.twins
+
     def subset(self, rows: Sequence[int] | NDArray[np.int64]) -> Cohort:
-        """Return the cohort of these rows, in this order, with their masks and boxes."""
+        """Return the cohort of these rows, in this order, with their masks, twins and boxes."""
         chosen = np.asarray(rows, dtype=np.int64)
         table = self.table.iloc[chosen].reset_index(drop=True)
-        masks = None if self.masks is None else self.masks.take(chosen)
+        masks, twins = (None if one is None else one.take(chosen) for one in (self.masks, self.twins))
         boxes = self.boxes
         if boxes is not None:
             boxes = boxes[boxes["image_id"].isin(table["image_id"])].reset_index(drop=True)
-        return replace(self, table=table, pixels=self.pixels.take(chosen), masks=masks, boxes=boxes)
+        pixels = self.pixels.take(chosen)
+        return replace(self, table=table, pixels=pixels, masks=masks, boxes=boxes, twins=twins)
 
     def save(self, folder: Path) -> None:
         """Write the cohort into a folder: tables and references; image files stay where they are.
@@ -158,12 +203,16 @@ class Cohort:
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"card": self.card.as_dict(), "source": self.source, "origin": self.origin, "missing": self.missing}
         (folder / "cohort.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        save_source(self.pixels, folder, "pixels")
-        if self.masks is not None:
-            save_source(self.masks, folder, "masks")
+        for name, pixels in {"pixels": self.pixels, "masks": self.masks, "twins": self.twins}.items():
+            if pixels is None:
+                (folder / f"{name}.json").unlink(missing_ok=True)  # of a cohort saved here before
+            else:
+                save_source(pixels, folder, name)
         tables = {"table": self.table, "skipped": self.skipped, "boxes": self.boxes}
         for name, table in tables.items():
-            if table is not None:
+            if table is None:
+                (folder / f"{name}.json").unlink(missing_ok=True)
+            else:
                 _write_table(folder / f"{name}.json", table)
 
     @classmethod
@@ -184,8 +233,10 @@ class Cohort:
             source, origin = facts["source"], facts["origin"]
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"Expected a saved cohort in {folder}, but it cannot be read: {error}") from error
-        masks = load_source(folder, "masks") if (folder / "masks.json").is_file() else None
-        return cls(card, table, load_source(folder, "pixels"), source, origin, masks, boxes, skipped, missing)
+        masks, twins = (
+            load_source(folder, name) if (folder / f"{name}.json").is_file() else None for name in ("masks", "twins")
+        )
+        return cls(card, table, load_source(folder, "pixels"), source, origin, masks, boxes, skipped, missing, twins)
 
     def __len__(self) -> int:
         return len(self.table)

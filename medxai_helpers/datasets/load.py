@@ -101,6 +101,7 @@ def _phantom(card: DatasetCard, per_class: int, seed: int, cache: Path) -> Cohor
     if extra:  # a phantom may add a class without a lesion, which a set of lesions alone does not have
         card = replace(card, classes=PHANTOMS[card.name].classes)
     masks = None if made.masks is None else ArrayPixels(255 * made.masks.astype(np.uint8))
+    twins = None if made.twins is None else ArrayPixels(made.twins)
     origin = f"PHANTOM, not patients (seed {seed})"
     pixels = ArrayPixels(made.images)
-    return Cohort(card, made.table, pixels, "phantom", origin, masks=masks, boxes=made.boxes)
+    return Cohort(card, made.table, pixels, "phantom", origin, masks=masks, boxes=made.boxes, twins=twins)
