@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from medxai_helpers.explanation import Heatmaps, grad_cam
     from medxai_helpers.models import MODELS, build_model
-    from medxai_helpers.pixels import PixelStore, build_store
+    from medxai_helpers.pixels import PixelStore, build_store, stream
     from medxai_helpers.predictions import Predictions, predict
     from medxai_helpers.preprocessing import Preprocessing
     from medxai_helpers.records import RunRecord, make_record
@@ -67,7 +67,7 @@ _HOMES = {
     ),
     "explanation": ("Heatmaps", "grad_cam"),
     "models": ("MODELS", "build_model"),
-    "pixels": ("PixelStore", "build_store"),
+    "pixels": ("PixelStore", "build_store", "stream"),
     "predictions": ("Predictions", "predict"),
     "preprocessing": ("Preprocessing",),
     "records": ("RunRecord", "make_record"),
@@ -113,6 +113,7 @@ __all__ = [
     "per_class_report",
     "predict",
     "seeded",
+    "stream",
     "summary",
     "wilson_interval",
 ]

@@ -12,6 +12,7 @@ import pytest
 
 import medxai_helpers as mx
 from medxai_helpers import pixels
+from medxai_helpers.pixels import build
 
 
 def test_the_store_holds_the_decoded_images(cohort, store):
@@ -29,7 +30,7 @@ def test_batches_are_channels_first(store):
 
 def test_a_second_build_opens_the_first(cohort, tmp_path, monkeypatch):
     first = mx.build_store(cohort, mx.Preprocessing(size=32), tmp_path)
-    monkeypatch.setattr(pixels, "_write_pixels", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr(build, "_write_pixels", lambda *_: pytest.fail("decoded twice"))
     again = mx.build_store(cohort, mx.Preprocessing(size=32), tmp_path)
     assert again.folder == first.folder
     assert first.pixels.shape == (90, 32, 32)
@@ -57,7 +58,7 @@ def test_an_image_that_does_not_decode_is_named_and_nothing_is_left(copy_of_fold
 
 def test_a_full_disk_is_refused_before_writing(cohort, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(pixels.shutil, "disk_usage", lambda _: usage(10, 10, 1000))
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda _: usage(10, 10, 1000))
     with pytest.raises(OSError, match="MEDXAI_CACHE"):
         mx.build_store(cohort, mx.Preprocessing(size=64), tmp_path)
     assert not list((tmp_path / "stores").iterdir())

@@ -1,7 +1,4 @@
-"""The pixel store: every image decoded and prepared once, then read from one memory-mapped array.
-
-Opening a finished store and reading batches from it needs NumPy alone.
-"""
+"""Build a pixel store: decode and prepare every image once, whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,72 +8,17 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medxai_helpers.cohorts.cohort import Cohort
 from medxai_helpers.files import atomic_folder
+from medxai_helpers.pixels.store import FACTS_FILE, PIXELS_FILE, PixelStore
 from medxai_helpers.preprocessing import Preprocessing
 from medxai_helpers.runtime import log
 
-PIXELS_FILE, FACTS_FILE = "pixels.npy", "store.json"
 CHUNK = 512
-
-
-@dataclass(frozen=True)
-class PixelStore:
-    """Decoded images on disk, mapped into memory. Introduced in chapter 05.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the store lies.
-    pixels : array
-        uint8 memory map, (n, size, size) for grey images or (n, size, size, 3) for RGB.
-    facts : dict
-        Key, data set, recipe and build time.
-    """
-
-    folder: Path
-    pixels: NDArray[np.uint8]
-    facts: dict[str, object]
-
-    @classmethod
-    def open(cls, folder: Path) -> PixelStore:
-        """Map a finished store; nothing is read until it is asked for."""
-        try:
-            facts = json.loads((folder / FACTS_FILE).read_text())
-            pixels = np.load(folder / PIXELS_FILE, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"Expected a finished pixel store in {folder}. Delete it and build it again. ({error})"
-            ) from error
-        return cls(folder, pixels, facts)
-
-    @property
-    def channels(self) -> int:
-        """1 for grey images, 3 for RGB."""
-        return 1 if self.pixels.ndim == 3 else 3
-
-    @property
-    def size(self) -> int:
-        """Side of the images in pixels."""
-        return int(self.pixels.shape[1])
-
-    def batch(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Copy these rows out of the map: uint8, (b, C, size, size)."""
-        block = np.asarray(self.pixels[rows])
-        return block[:, None] if block.ndim == 3 else np.ascontiguousarray(block.transpose(0, 3, 1, 2))
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __str__(self) -> str:
-        megabytes = self.pixels.nbytes / 1e6
-        return f"{len(self):,} images of {self.size} x {self.size} x {self.channels}, {megabytes:,.1f} MB"
 
 
 def store_key(cohort: Cohort, recipe: Preprocessing) -> str:
