@@ -25,9 +25,12 @@ def seconds(action: Callable[[], Any], repeats: int = 3) -> float:
     return min(times)
 
 
-def publish(name: str, rows: list[dict[str, Any]], **facts: Any) -> None:
-    """Print the rows as a table and write them with the hardware they were measured on."""
+def publish(name: str, rows: list[dict[str, Any]], *, title: str, **facts: Any) -> None:
+    """Print the rows as a table and write them, with the hardware they were measured on, for the book's page.
+
+    ``title`` says in a few words what was measured; ``facts`` (sizes, source, goals) stand below the table.
+    """
     print(pd.DataFrame(rows).to_string(index=False))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    content = {"benchmark": name, **facts, "rows": rows, "hardware": runtime.hardware()}
+    content = {"benchmark": name, "title": title, "facts": facts, "rows": rows, "hardware": runtime.hardware()}
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")

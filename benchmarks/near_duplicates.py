@@ -1,6 +1,6 @@
 """Search 60,000 images for near duplicates: seconds and memory of each step, and whether planted copies are found.
 
-Run ``python -m benchmarks.near_duplicates [--images N] [--to FILE]``. With ``MEDXAI_DATA`` set and Medical MNIST in
+Run ``python -m benchmarks.near_duplicates [--images N]``. With ``MEDXAI_DATA`` set and Medical MNIST in
 it, the real images are searched; otherwise smooth random images of the same size. A thousand of them are planted a
 second time: recoded, reduced, brightened or cropped.
 """
@@ -8,19 +8,18 @@ second time: recoded, reduced, brightened or cropped.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from benchmarks._report import publish
 from medxai_helpers import runtime
 from medxai_helpers.cohorts import Cohort
 from medxai_helpers.cohorts.near_duplicates import exact_copies, fingerprint_images, near_duplicates
@@ -101,16 +100,13 @@ def timed(job: Callable[[Any], Any], argument: object) -> tuple[Any, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=60_000)
-    parser.add_argument("--to", type=Path, default=Path("near_duplicates.json"))
     wanted = parser.parse_args()
     real = runtime.current().data_root is not None
     cohort, pixels = planted_cohort(wanted.images, real)
     prints, reading = timed(fingerprint_images, cohort)
     copies, exact = timed(exact_copies, prints)
     pairs, near = timed(near_duplicates, prints)
-    rows = {
-        "images": len(cohort),
-        "source": "Medical MNIST" if real else "generated",
+    measured = {
         "reading and fingerprints, s": reading,
         "exact copies, s": exact,
         "near duplicates, s": near,
@@ -119,8 +115,15 @@ def main() -> int:
         "near duplicates, pairs": len(pairs),
         **found_shares(pixels, copies, pairs),
     }
-    wanted.to.write_text(json.dumps(rows | {"hardware": runtime.hardware()}, indent=1) + "\n")
-    sys.stdout.write(pd.Series(rows).to_string() + "\n")
+    publish(
+        "near_duplicates",
+        [{"what": what, "measured": round(value, 3)} for what, value in measured.items()],
+        title="Near duplicates among many images",
+        images=len(cohort),
+        source="Medical MNIST" if real else "generated",
+        planted=PLANTED,
+        goal=f"under {MOST_SECONDS} s in all for 60,000 images",
+    )
     return 0 if reading + exact + near < MOST_SECONDS else 1
 
 

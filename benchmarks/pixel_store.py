@@ -77,6 +77,7 @@ def main() -> None:
             {"what": "files / store", "seconds": round(files / mapped, 1)},
             {"what": "import medxai_helpers (beyond Python's own start)", "seconds": round(package - python, 4)},
         ],
+        title="The pixel store against reading files",
         images=len(cohort),
         source=cohort.source,
     )

@@ -1,14 +1,14 @@
 """How long a folder of many small images takes to become a cohort, and how much memory.
 
-Run with ``python -m benchmarks.scan_folder [--images N] [--to FILE]``. It writes tiny files into a temporary folder
-(about 400 MB of disk at 4 KB a file), reads them in a fresh process per measurement, prints a table and writes JSON.
+Run with ``python -m benchmarks.scan_folder [--images N]``. It writes tiny files into a temporary folder
+(about 400 MB of disk at 4 KB a file), reads them in a fresh process per measurement, prints a table and writes
+``results/benchmarks/scan_folder.json``.
 Goals: 100,000 images in under 30 s and 1 GB.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import resource
 import sys
@@ -20,10 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks._report import publish
 from medxai_helpers.datasets import CATALOGUE
 from medxai_helpers.datasets.own import cohort_from_csv, cohort_from_folder
 from medxai_helpers.datasets.readers import READERS
-from medxai_helpers.runtime import hardware
 
 GOAL_SECONDS, GOAL_MEGABYTES = 30.0, 1000.0
 CLASSES = CATALOGUE["medical-mnist"].classes
@@ -80,7 +80,6 @@ def measure(way: str, root: Path) -> tuple[int, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--to", type=Path, default=Path("scan_folder.json"))
     settings = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -91,10 +90,8 @@ def main() -> None:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 images, seconds, megabytes = pool.apply(measure, (way, root))
             rows.append({"way": way, "images": images, "seconds": round(seconds, 2), "megabytes": round(megabytes)})
-            print(f"{way:30s} {images:8,d} images {seconds:7.2f} s {megabytes:7.0f} MB")
-    goals = {"seconds": GOAL_SECONDS, "megabytes": GOAL_MEGABYTES}
-    settings.to.parent.mkdir(parents=True, exist_ok=True)
-    settings.to.write_text(json.dumps({"rows": rows, "goals": goals, "hardware": hardware()}, indent=1) + "\n")
+    goal = f"under {GOAL_SECONDS:g} s and {GOAL_MEGABYTES:g} MB for 100,000 images"
+    publish("scan_folder", rows, title="A folder of many small images becomes a cohort", goal=goal)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tools.project import ROOT
 
@@ -19,6 +20,31 @@ def results() -> str:
     from medxai_helpers.records import results_markdown
 
     return results_markdown(ROOT / "results") or "No run is recorded yet."
+
+
+def benchmarks() -> str:
+    """Return one section per measurement in ``results/benchmarks/``."""
+    files = sorted((ROOT / "results" / "benchmarks").glob("*.json"))
+    return "\n\n".join(_benchmark(json.loads(path.read_text(encoding="utf-8"))) for path in files)
+
+
+def _benchmark(content: dict[str, Any]) -> str:
+    rows, machine = content["rows"], content["hardware"]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = [columns, ["---"] * len(columns), *([_cell(row.get(name, "")) for name in columns] for row in rows)]
+    facts = "; ".join(f"{name.replace('_', ' ')}: {_cell(value)}" for name, value in content["facts"].items())
+    lines = [
+        f"## {content['title']}",
+        "\n".join("| " + " | ".join(row) + " |" for row in table),
+        f"{facts}. Measured on {machine['processor']}, {machine['cores']} cores, accelerator: "
+        f"{machine['accelerator']}; PyTorch {machine['torch']}. Again: `python -m benchmarks.{content['benchmark']}`.",
+    ]
+    return "\n\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    shown = f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return shown.replace("|", "\\|")
 
 
 def datasets() -> str:
@@ -67,6 +93,7 @@ def _section(name: str, path: Path) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "generated/benchmarks.md": benchmarks,
     "generated/datasets.md": datasets,
     "generated/results.md": results,
     "generated/api.md": api,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tools import check_offline, pages
@@ -31,6 +33,17 @@ def test_source_tree_has_prose_chapters_and_generated_pages():
     tree = contents(ROOT / "notebooks")
     assert {"_config.yml", "_toc.yml", "book/intro.md", "generated/results.md", "generated/api.md"} <= set(tree)
     assert all(f"notebooks/{path.name}" in tree for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def test_every_measurement_has_its_table():
+    files = list((ROOT / "results" / "benchmarks").glob("*.json"))
+    page = pages.benchmarks()
+    assert {"pixel_store", "scan_folder", "near_duplicates"} <= {path.stem for path in files}
+    for path in files:
+        content = json.loads(path.read_text())
+        assert f"## {content['title']}\n" in page
+        assert (ROOT / "benchmarks" / f"{content['benchmark']}.py").is_file()
+        assert set(content["hardware"]) >= {"processor", "cores", "accelerator", "torch"}
 
 
 def test_every_module_of_the_package_is_in_the_reference():
