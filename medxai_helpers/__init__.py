@@ -31,7 +31,16 @@ if TYPE_CHECKING:
         summary,
         wilson_interval,
     )
-    from medxai_helpers.explanation import Heatmaps, grad_cam
+    from medxai_helpers.explanation import (
+        METHODS,
+        Heatmaps,
+        WatchedAttention,
+        attention_relevance,
+        attention_rollout,
+        contrast,
+        explain,
+        grad_cam,
+    )
     from medxai_helpers.models import MODELS, build_model
     from medxai_helpers.pixels import PixelStore, build_store, stream
     from medxai_helpers.predictions import Predictions, predict
@@ -65,7 +74,16 @@ _HOMES = {
         "summary",
         "wilson_interval",
     ),
-    "explanation": ("Heatmaps", "grad_cam"),
+    "explanation": (
+        "METHODS",
+        "Heatmaps",
+        "WatchedAttention",
+        "attention_relevance",
+        "attention_rollout",
+        "contrast",
+        "explain",
+        "grad_cam",
+    ),
     "models": ("MODELS", "build_model"),
     "pixels": ("PixelStore", "build_store", "stream"),
     "predictions": ("Predictions", "predict"),
@@ -77,6 +95,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "CATALOGUE",
+    "METHODS",
     "MODELS",
     "AugmentationPolicy",
     "Cohort",
@@ -92,6 +111,9 @@ __all__ = [
     "Split",
     "TrainingRun",
     "TrainingSettings",
+    "WatchedAttention",
+    "attention_relevance",
+    "attention_rollout",
     "augment_batch",
     "bootstrap_interval",
     "build_model",
@@ -100,7 +122,9 @@ __all__ = [
     "cohort_from_csv",
     "cohort_from_folder",
     "confusion_matrix",
+    "contrast",
     "current",
+    "explain",
     "fit",
     "grad_cam",
     "load_dataset",

@@ -120,6 +120,8 @@ def draw_overlays(
     note : str
         Where the images come from; stands in the title.
     """
+    from medxai_helpers.explanation import METHODS
+
     scaled, names = heatmaps.scaled(images.shape[1]), predictions.classes
     columns = min(2, len(images))
     grid = figure.subplots(-(-len(images) // columns), 2 * columns, squeeze=False)
@@ -134,6 +136,7 @@ def draw_overlays(
         shown = overlay.imshow(scaled[position], cmap=HEAT, alpha=0.5, vmin=0, vmax=1)
         note_below = f"raw maximum {heatmaps.strength[position]:.2g}"
         overlay.text(0.5, -0.04, note_below, transform=overlay.transAxes, ha="center", va="top", fontsize=8)
-    figure.colorbar(shown, ax=list(grid.flat), shrink=0.6, label="Grad-CAM, share of the map's own maximum")
+    title = METHODS[heatmaps.method].title
+    figure.colorbar(shown, ax=list(grid.flat), shrink=0.6, label=f"{title}, share of the map's own maximum")
     figure.suptitle(f"{note} (n = {len(images)})")
     return figure
