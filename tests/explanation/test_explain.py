@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 import medxai_helpers as mx
-
 from tests.explanation.small_networks import FourWeights, OneAttention, TinyViT, built, pictures, small_cnn
 from tools.project import ROOT
 
