@@ -23,7 +23,8 @@ CHUNK = 512
 
 def store_key(cohort: Cohort, recipe: Preprocessing) -> str:
     """Return the key of a store: what the images are and what was done to them."""
-    content = json.dumps([cohort.card.name, cohort.pixels.fingerprint(), recipe.as_dict()], sort_keys=True)
+    steps = recipe.as_dict() | {"name": ""}  # another name for the same steps is the same store
+    content = json.dumps([cohort.card.name, cohort.pixels.fingerprint(), steps], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

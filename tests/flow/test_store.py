@@ -99,21 +99,3 @@ def test_a_kill_leaves_no_store_and_the_next_build_works(cohort, archive_folder,
     process.wait()
     assert not list(tmp_path.glob("stores/medical*"))
     assert len(mx.build_store(cohort, mx.Preprocessing(size=20), tmp_path)) == 90
-
-
-@pytest.mark.parametrize(("side", "size"), [(100, 64), (30, 64), (64, 64)])
-def test_resize_keeps_a_constant_image_constant(side, size):
-    from medxai_helpers.preprocessing import resize
-
-    image = np.full((side, side), 77, np.uint8)
-    np.testing.assert_array_equal(resize(image, size), np.full((size, size), 77, np.uint8))
-
-
-def test_resize_down_is_the_mean_of_the_area():
-    from medxai_helpers.preprocessing import resize
-
-    image = np.kron(np.array([[10, 20], [30, 40]]), np.ones((3, 3))).astype(np.uint8)
-    image[0, 0] = 19  # the mean of nine: 11
-    assert resize(image, 2).tolist() == [[11, 20], [30, 40]]
-    with pytest.raises(ValueError, match="non-empty"):
-        resize(np.zeros((0, 5), np.uint8), 4)
