@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medxai_helpers.augmentation import AugmentationPolicy, augment_batch
+    from medxai_helpers.augmentation import AugmentationPolicy, ImageAugmenter, augment_batch, augment_with_masks
     from medxai_helpers.cohorts import (
         Cohort,
         DatasetCard,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "augmentation": ("AugmentationPolicy", "augment_batch"),
+    "augmentation": ("AugmentationPolicy", "ImageAugmenter", "augment_batch", "augment_with_masks"),
     "cohorts": (
         "Cohort",
         "DatasetCard",
@@ -102,6 +102,7 @@ __all__ = [
     "DatasetCard",
     "Estimate",
     "Heatmaps",
+    "ImageAugmenter",
     "LeakageReport",
     "PixelStore",
     "Predictions",
@@ -115,6 +116,7 @@ __all__ = [
     "attention_relevance",
     "attention_rollout",
     "augment_batch",
+    "augment_with_masks",
     "bootstrap_interval",
     "build_model",
     "build_store",

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 import medxai_helpers as mx
 from medxai_helpers import training
-from medxai_helpers.augmentation import SANDOVAL2024, AugmentationPolicy, augment_batch
+from medxai_helpers.augmentation import SANDOVAL2024
 
 LAYERS = [320, 18_496, 73_856, 589_952, 8_256, 390]
 
@@ -167,52 +167,3 @@ def test_scoring_gives_the_models_mode_back(trained, store):
     training.logits_of(trained.model, store, np.arange(3), trained.settings)
     assert trained.model.training
     trained.model.eval()
-
-
-class TestAugmentation:
-    images = torch.rand(64, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-
-    def draw(self, policy, seed=0):
-        return augment_batch(self.images, policy, torch.Generator().manual_seed(seed))
-
-    def test_nothing_drawn_is_nothing_changed(self):
-        torch.testing.assert_close(self.draw(AugmentationPolicy("none")), self.images, atol=1e-5, rtol=0)
-
-    def test_certain_flips_are_exact(self):
-        flipped = self.draw(AugmentationPolicy("flip", horizontal_flip=1.0))
-        torch.testing.assert_close(flipped, self.images.flip(3), atol=1e-5, rtol=0)
-        flipped = self.draw(AugmentationPolicy("flip", vertical_flip=1.0))
-        torch.testing.assert_close(flipped, self.images.flip(2), atol=1e-5, rtol=0)
-
-    def test_every_image_has_its_own_draw(self):
-        flipped = self.draw(AugmentationPolicy("flip", horizontal_flip=0.5))
-        same = (flipped - self.images).abs().amax(dim=(1, 2, 3)) < 1e-4
-        assert 18 <= int(same.sum()) <= 46  # 64 draws at one half: five standard deviations
-
-    def test_the_seed_decides(self):
-        assert torch.equal(self.draw(SANDOVAL2024, 1), self.draw(SANDOVAL2024, 1))
-        assert not torch.equal(self.draw(SANDOVAL2024, 1), self.draw(SANDOVAL2024, 2))
-
-    def test_rotation_is_a_rotation_by_at_most_the_limit(self):
-        angles = []
-        from medxai_helpers.augmentation import _draw
-
-        matrices = _draw(500, AugmentationPolicy("turn", rotation=30.0), torch.Generator().manual_seed(0))
-        for matrix in matrices[:, :, :2]:
-            torch.testing.assert_close(matrix @ matrix.T, torch.eye(2), atol=1e-5, rtol=0)
-            angles.append(torch.rad2deg(torch.atan2(matrix[1, 0], matrix[0, 0])).item())
-        assert -30 <= min(angles) < -27
-        assert 27 < max(angles) <= 30
-
-    def test_zoom_in_shows_a_smaller_part(self):
-        from medxai_helpers.augmentation import _draw
-
-        scales = _draw(500, AugmentationPolicy("zoom", zoom=0.2), torch.Generator().manual_seed(0))[:, 0, 0]
-        assert 1 / 1.2 <= scales.min() < 0.85
-        assert 1.2 < scales.max() <= 1 / 0.8
-
-    def test_impossible_policies_are_refused(self):
-        with pytest.raises(ValueError, match="rotation"):
-            AugmentationPolicy("x", rotation=200)
-        with pytest.raises(ValueError, match="probabilities"):
-            AugmentationPolicy("x", horizontal_flip=2)
