@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from medxai_helpers.evaluation.metrics import Metric, find_metric, value_of
+from medxai_helpers.evaluation.resampling import (
+    Statistic,
+    Unit,
+    bca_ends,
+    make_sampling,
+    percentile_ends,
+    resample,
+)
 
 if TYPE_CHECKING:
     from medxai_helpers.predictions import Predictions
 
 Counts = NDArray[np.float64]
+ConfusionScore = Callable[[Counts], Counts]
+Method = Literal["percentile", "bca"]
+METHODS = ("percentile", "bca")
 
 
 @dataclass(frozen=True)
@@ -115,37 +128,114 @@ def balanced_accuracy(confusion: Counts) -> Counts:
 
 def bootstrap_interval(
     predictions: Predictions,
-    score: Callable[[Counts], Counts] = balanced_accuracy,
+    score: str | Metric | ConfusionScore = "balanced_accuracy",
     *,
+    unit: Unit = "patient",
+    stratified: bool = False,
+    method: Method = "percentile",
     seed: int = 0,
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Estimate:
-    """Score the confusion matrix, with a percentile bootstrap interval over images. Introduced in chapter 05.
-
-    Drawing n images with replacement and counting them is the same as one multinomial draw of the confusion matrix, so
-    all resamples are made at once.
+    """Return a score with its bootstrap interval over patients or images. Introduced in chapter 05.
 
     Parameters
     ----------
     predictions : Predictions
-        At least one.
-    score : callable
-        Maps confusion matrices (resamples, classes, classes) to scores (resamples,).
+        Of two patients or more.
+    score : str, Metric or callable
+        A name in ``METRICS``, a metric, or a function that maps confusion matrices (resamples, classes, classes), true
+        classes in rows, to scores (resamples,).
+    unit : {"patient", "image"}
+        What is drawn. Images of one patient resemble each other, so drawing images makes the interval too short; where
+        no patients are known the two are the same.
+    stratified : bool
+        Keep the number of patients of every class in each resample.
+    method : {"percentile", "bca"}
+        ``"bca"`` corrects for bias and skewness; it scores the images once more for every patient left out.
     seed, resamples, level
         The draw, how many, and the coverage.
 
-    Source: Efron and Tibshirani 1993.
-    """
-    from medxai_helpers.evaluation.report import confusion_matrix
+    Raises
+    ------
+    ValueError
+        If there are too few patients or resamples, or the metric is unknown or not made for the task.
 
-    counts = confusion_matrix(predictions).to_numpy(dtype=float)
-    n = len(predictions)
-    if n < 1 or resamples < 100 or not 0 < level < 1:
+    Source: Efron and Tibshirani 1993; BCa: Efron 1987.
+    """
+    statistic = _statistic(predictions, score)
+    _check_draw(resamples, level, method)
+    sampling = make_sampling(predictions, unit, stratified=stratified)
+    value = float(value_of(statistic, len(predictions)))
+    scores = resample(statistic, sampling, resamples, seed)
+    if method == "percentile":
+        low, high = percentile_ends(scores, level)
+    else:
+        left_out = np.concatenate([statistic(block) for block in sampling.left_out()])
+        low, high = bca_ends(scores, value, left_out, level)
+    how = f"{'BCa ' if method == 'bca' else ''}bootstrap over {sampling.what}, {resamples}"
+    return Estimate(value, float(low), float(high), len(predictions), how, level)
+
+
+def bootstrap_table(
+    predictions: Predictions,
+    metrics: Sequence[str | Metric],
+    *,
+    unit: Unit = "patient",
+    stratified: bool = False,
+    seed: int = 0,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> dict[str, Estimate]:
+    """Return several metrics, each with its percentile interval, from the same resamples. Introduced in chapter 16.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of two patients or more.
+    metrics : sequence of str or Metric
+        Names in ``METRICS``, or metrics.
+    unit, stratified, seed, resamples, level
+        As in :func:`bootstrap_interval`.
+    """
+    _check_draw(resamples, level, "percentile")
+    chosen = [find_metric(metric) for metric in metrics]
+    statistics = [metric.checked(predictions) for metric in chosen]
+    sampling = make_sampling(predictions, unit, stratified=stratified)
+    scores = resample(side_by_side(statistics), sampling, resamples, seed)
+    ends = percentile_ends(scores, level)
+    n, how = len(predictions), f"bootstrap over {sampling.what}, {resamples}"
+    values = value_of(side_by_side(statistics), n)
+    rows = zip(chosen, values, *ends, strict=True)
+    return {metric.name: Estimate(float(v), float(low), float(high), n, how, level) for metric, v, low, high in rows}
+
+
+def side_by_side(statistics: Sequence[Statistic]) -> Statistic:
+    """Return one statistic of shape (resamples, statistics)."""
+    return lambda weights: np.stack([statistic(weights) for statistic in statistics], axis=-1)
+
+
+def _statistic(predictions: Predictions, score: str | Metric | ConfusionScore) -> Statistic:
+    if isinstance(score, str | Metric):
+        return find_metric(score).checked(predictions)
+    if predictions.many_label or not len(predictions):
+        raise ValueError("Expected predictions of one class per image, to count a confusion matrix.")
+    return confusion_statistic(predictions, score)
+
+
+def confusion_statistic(predictions: Predictions, score: ConfusionScore) -> Statistic:
+    """Return a score of confusion matrices as a function of weights (n, resamples)."""
+    from scipy import sparse
+
+    n, k = len(predictions), len(predictions.classes)
+    cell = predictions.targets * k + predictions.predicted
+    sums = sparse.csr_matrix((np.ones(n, dtype=np.float32), (cell, np.arange(n))), shape=(k * k, n))
+    return lambda weights: score(np.asarray(sums @ weights, dtype=np.float64).T.reshape(-1, k, k))
+
+
+def _check_draw(resamples: int, level: float, method: str) -> None:
+    if resamples < 100 or not 0 < level < 1 or method not in METHODS:
         raise ValueError(
-            f"Expected predictions, 100 resamples or more and 0 < level < 1, but got {n}, {resamples}, {level}."
+            f"Expected 100 resamples or more, 0 < level < 1 and a method among {METHODS}, "
+            f"but got {resamples}, {level} and {method!r}."
         )
-    draws = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=resamples)
-    scores = score(draws.reshape(resamples, *counts.shape).astype(float))
-    low, high = np.nanquantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(score(counts)), float(low), float(high), n, f"bootstrap over images, {resamples}", level)
