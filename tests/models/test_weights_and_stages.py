@@ -12,6 +12,7 @@ import torch
 import medxai_helpers as mx
 from medxai_helpers import models
 from medxai_helpers.models import MODELS, weights
+from medxai_helpers.preprocessing import resize
 
 
 class Trap:
@@ -113,7 +114,7 @@ def test_lite0_with_the_packages_weights_knows_a_cat_and_a_cup():
     ):
         side = min(picture.shape[:2])
         top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-        square = mx.preprocessing.resize(picture[top : top + side, left : left + side].copy(), spec.size)
+        square = resize(picture[top : top + side, left : left + side].copy(), spec.size)
         image = (torch.from_numpy(square).permute(2, 0, 1)[None] / 255 - 0.5) / 0.5
         probability = model(image).softmax(dim=1)[0]
         assert names[int(probability.argmax())] in wanted
