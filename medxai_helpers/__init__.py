@@ -19,6 +19,29 @@ CATALOGUE, cohort_from_csv, cohort_from_folder, load_dataset    )
 METRICS, Estimate, Metric, at_thresholds, bootstrap_interval, bootstrap_table, choose_thresholds, confusion_matrix, label_counts, mean_interval, most_confused, per_class_report, precision_recall_curves, predictive_values, roc_curves, summary, top_k, top_losses, wilson_interval    )
     from medxai_helpers.explanation import (
 METHODS, Heatmaps, WatchedAttention, attention_relevance, attention_rollout, contrast, grad_cam    )
+    from medxai_helpers.models import (
+MODELS, attention_of, build_model, freeze, model_cost, spec_of    )
+    from medxai_helpers.pixels import (
+PixelStore, build_store, stream    )
+    from medxai_helpers.predictions import (
+Predictions, predict    )
+    from medxai_helpers.preprocessing import (
+Preprocessing    )
+    from medxai_helpers.records import (
+RunRecord, make_record    )
+    from medxai_helpers.runtime import (
+Runtime, current, seeded    )
+    from medxai_helpers.training import (
+TrainingRun, TrainingSettings, fit    )
+AugmentationPolicy, ImageAugmenter, augment_batch, augment_with_masks    )
+    from medxai_helpers.cohorts import (
+Cohort, DatasetCard, LeakageReport, Split, check_leakage, make_split, merge_groups, official_split    )
+    from medxai_helpers.datasets import (
+CATALOGUE, cohort_from_csv, cohort_from_folder, load_dataset    )
+    from medxai_helpers.evaluation import (
+METRICS, Estimate, Metric, at_thresholds, bootstrap_interval, bootstrap_table, choose_thresholds, confusion_matrix, label_counts, mean_interval, most_confused, per_class_report, precision_recall_curves, predictive_values, roc_curves, summary, top_k, top_losses, wilson_interval    )
+    from medxai_helpers.explanation import (
+METHODS, Heatmaps, WatchedAttention, attention_relevance, attention_rollout, contrast, grad_cam    )
     from medxai_helpers.explanation.explain import explain
     from medxai_helpers.models import (
 MODELS, attention_of, build_model, freeze, model_cost, spec_of    )

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from medxai_helpers import runtime
 from medxai_helpers.models.spec import ModelSpec
+from medxai_helpers.runtime import current, log
 
 State = dict[str, torch.Tensor]
 
@@ -103,7 +103,7 @@ def _lite0(spec: ModelSpec, model: nn.Module) -> State:
 def _fetched(url: str) -> Path:
     """Return the local file of a published URL: from our cache, from PyTorch's, or downloaded into ours."""
     name = url.rsplit("/", 1)[1]
-    ours = runtime.current().cache / "weights" / name
+    ours = current().cache / "weights" / name
     for path in (ours, Path(torch.hub.get_dir()) / "checkpoints" / name):
         if path.is_file():
             return path
@@ -141,7 +141,7 @@ def _head(state: State, here: State, spec: ModelSpec) -> State:
     if stored.keys() == wanted.keys() and all(stored[name].shape == wanted[name].shape for name in wanted):
         return stored
     if stored and wanted:
-        runtime.log.info("The head of %s stays fresh: the weights are for other classes.", spec.title)
+        log.info("The head of %s stays fresh: the weights are for other classes.", spec.title)
     return {}
 
 
