@@ -9,63 +9,103 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medxai_helpers.augmentation import (
-AugmentationPolicy, ImageAugmenter, augment_batch, augment_with_masks    )
+    from medxai_helpers.augmentation import AugmentationPolicy, ImageAugmenter, augment_batch, augment_with_masks
     from medxai_helpers.cohorts import (
-Cohort, DatasetCard, LeakageReport, Split, check_leakage, make_split, merge_groups, official_split    )
-    from medxai_helpers.datasets import (
-CATALOGUE, cohort_from_csv, cohort_from_folder, load_dataset    )
+        Cohort,
+        DatasetCard,
+        LeakageReport,
+        Split,
+        check_leakage,
+        make_split,
+        merge_groups,
+        official_split,
+    )
+    from medxai_helpers.datasets import CATALOGUE, cohort_from_csv, cohort_from_folder, load_dataset
     from medxai_helpers.evaluation import (
-METRICS, Estimate, Metric, at_thresholds, bootstrap_interval, bootstrap_table, choose_thresholds, confusion_matrix, label_counts, mean_interval, most_confused, per_class_report, precision_recall_curves, predictive_values, roc_curves, summary, top_k, top_losses, wilson_interval    )
+        METRICS,
+        Estimate,
+        Metric,
+        at_thresholds,
+        bootstrap_interval,
+        bootstrap_table,
+        choose_thresholds,
+        confusion_matrix,
+        label_counts,
+        mean_interval,
+        most_confused,
+        per_class_report,
+        precision_recall_curves,
+        predictive_values,
+        roc_curves,
+        summary,
+        top_k,
+        top_losses,
+        wilson_interval,
+    )
     from medxai_helpers.explanation import (
-METHODS, Heatmaps, WatchedAttention, attention_relevance, attention_rollout, contrast, grad_cam    )
-    from medxai_helpers.models import (
-MODELS, attention_of, build_model, freeze, model_cost, spec_of    )
-    from medxai_helpers.pixels import (
-PixelStore, build_store, stream    )
-    from medxai_helpers.predictions import (
-Predictions, predict    )
-    from medxai_helpers.preprocessing import (
-Preprocessing    )
-    from medxai_helpers.records import (
-RunRecord, make_record    )
-    from medxai_helpers.runtime import (
-Runtime, current, seeded    )
-    from medxai_helpers.training import (
-TrainingRun, TrainingSettings, fit    )
-AugmentationPolicy, ImageAugmenter, augment_batch, augment_with_masks    )
-    from medxai_helpers.cohorts import (
-Cohort, DatasetCard, LeakageReport, Split, check_leakage, make_split, merge_groups, official_split    )
-    from medxai_helpers.datasets import (
-CATALOGUE, cohort_from_csv, cohort_from_folder, load_dataset    )
-    from medxai_helpers.evaluation import (
-METRICS, Estimate, Metric, at_thresholds, bootstrap_interval, bootstrap_table, choose_thresholds, confusion_matrix, label_counts, mean_interval, most_confused, per_class_report, precision_recall_curves, predictive_values, roc_curves, summary, top_k, top_losses, wilson_interval    )
-    from medxai_helpers.explanation import (
-METHODS, Heatmaps, WatchedAttention, attention_relevance, attention_rollout, contrast, grad_cam    )
+        METHODS,
+        Heatmaps,
+        WatchedAttention,
+        attention_relevance,
+        attention_rollout,
+        contrast,
+        grad_cam,
+    )
     from medxai_helpers.explanation.explain import explain
-    from medxai_helpers.models import (
-MODELS, attention_of, build_model, freeze, model_cost, spec_of    )
-    from medxai_helpers.pixels import (
-PixelStore, build_store, stream    )
-    from medxai_helpers.predictions import (
-Predictions, predict    )
-    from medxai_helpers.preprocessing import (
-Preprocessing    )
-    from medxai_helpers.records import (
-RunRecord, make_record    )
-    from medxai_helpers.runtime import (
-Runtime, current, seeded    )
-    from medxai_helpers.training import (
-TrainingRun, TrainingSettings, fit    )
+    from medxai_helpers.models import MODELS, attention_of, build_model, freeze, model_cost, spec_of
+    from medxai_helpers.pixels import PixelStore, build_store, stream
+    from medxai_helpers.predictions import Predictions, predict
+    from medxai_helpers.preprocessing import Preprocessing
+    from medxai_helpers.records import RunRecord, make_record
+    from medxai_helpers.runtime import Runtime, current, seeded
+    from medxai_helpers.training import TrainingRun, TrainingSettings, fit
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "augmentation": ("AugmentationPolicy", "ImageAugmenter", "augment_batch", "augment_with_masks"),
-    "cohorts": ("Cohort", "DatasetCard", "LeakageReport", "Split", "check_leakage", "make_split", "merge_groups", "official_split"),
+    "cohorts": (
+        "Cohort",
+        "DatasetCard",
+        "LeakageReport",
+        "Split",
+        "check_leakage",
+        "make_split",
+        "merge_groups",
+        "official_split",
+    ),
     "datasets": ("CATALOGUE", "cohort_from_csv", "cohort_from_folder", "load_dataset"),
-    "evaluation": ("METRICS", "Estimate", "Metric", "at_thresholds", "bootstrap_interval", "bootstrap_table", "choose_thresholds", "confusion_matrix", "label_counts", "mean_interval", "most_confused", "per_class_report", "precision_recall_curves", "predictive_values", "roc_curves", "summary", "top_k", "top_losses", "wilson_interval"),
-    "explanation": ("METHODS", "Heatmaps", "WatchedAttention", "attention_relevance", "attention_rollout", "contrast", "explain", "grad_cam"),
+    "evaluation": (
+        "METRICS",
+        "Estimate",
+        "Metric",
+        "at_thresholds",
+        "bootstrap_interval",
+        "bootstrap_table",
+        "choose_thresholds",
+        "confusion_matrix",
+        "label_counts",
+        "mean_interval",
+        "most_confused",
+        "per_class_report",
+        "precision_recall_curves",
+        "predictive_values",
+        "roc_curves",
+        "summary",
+        "top_k",
+        "top_losses",
+        "wilson_interval",
+    ),
+    "explanation": (
+        "METHODS",
+        "Heatmaps",
+        "WatchedAttention",
+        "attention_relevance",
+        "attention_rollout",
+        "contrast",
+        "explain",
+        "grad_cam",
+    ),
     "models": ("MODELS", "attention_of", "build_model", "freeze", "model_cost", "spec_of"),
     "pixels": ("PixelStore", "build_store", "stream"),
     "predictions": ("Predictions", "predict"),
