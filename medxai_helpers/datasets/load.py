@@ -49,8 +49,8 @@ def load_dataset(
         What to do with real files that cannot be used: ``"skip"`` decodes every image once and lists them in
         ``Cohort.skipped``.
     **settings_of_reader
-        Choices of the set's reader, for example ``modality="t2"`` (BraTS) or ``size=64`` (MedMNIST); a phantom has none
-        and ignores them.
+        Choices of the set's reader, for example ``modality="t2"`` (BraTS) or ``size=64`` (MedMNIST); a phantom knows
+        ``slices`` (LIDC-IDRI) and ignores all others.
 
     Raises
     ------
@@ -67,7 +67,8 @@ def load_dataset(
     if place is None and source == "real":
         raise ValueError(_absent(card, settings.data_root))
     if place is None:
-        cohort = _phantom(card, per_class, settings.seed if seed is None else seed, settings.cache)
+        seed = settings.seed if seed is None else seed
+        cohort = _phantom(card, per_class, seed, settings.cache, settings_of_reader)
         log.info("%s. Real images: put %s into the folder that MEDXAI_DATA names.", cohort, card.archive)
     else:
         folder = archives.as_folder(place, settings.cache)
@@ -91,15 +92,17 @@ def _absent(card: DatasetCard, data_root: Path | None) -> str:
     )
 
 
-def _phantom(card: DatasetCard, per_class: int, seed: int, cache: Path) -> Cohort:
-    from medxai_helpers.phantoms import PHANTOMS, build_phantom
+def _phantom(card: DatasetCard, per_class: int, seed: int, cache: Path, settings_of_reader: dict[str, Any]) -> Cohort:
+    from medxai_helpers.phantoms import PHANTOMS, build_phantom, phantom_for
 
     if card.name not in PHANTOMS:
         raise ValueError(f"{card.title} has no phantom and needs its download. {card.how_to_get}")
-    made = build_phantom(card.name, per_class=per_class, seed=seed, cache=cache)
-    extra = set(PHANTOMS[card.name].classes) - set(card.classes)
+    phantom = phantom_for(card.name, settings_of_reader)
+    made = build_phantom(phantom.name, per_class=per_class, seed=seed, cache=cache)
+    card = replace(card, channels=phantom.channels)
+    extra = set(phantom.classes) - set(card.classes)
     if extra:  # a phantom may add a class without a lesion, which a set of lesions alone does not have
-        card = replace(card, classes=PHANTOMS[card.name].classes)
+        card = replace(card, classes=phantom.classes)
     masks = None if made.masks is None else ArrayPixels(255 * made.masks.astype(np.uint8))
     twins = None if made.twins is None else ArrayPixels(made.twins)
     origin = f"PHANTOM, not patients (seed {seed})"

@@ -4,7 +4,7 @@ A phantom teaches a method; a score on it is no evidence about patients.
 """
 
 from medxai_helpers.phantoms.build import PhantomSet, build_phantom
-from medxai_helpers.phantoms.catalogue import PHANTOMS, Phantom
+from medxai_helpers.phantoms.catalogue import PHANTOMS, Phantom, phantom_for
 from medxai_helpers.phantoms.rendering import Rendering
 
-__all__ = ["PHANTOMS", "Phantom", "PhantomSet", "Rendering", "build_phantom"]
+__all__ = ["PHANTOMS", "Phantom", "PhantomSet", "Rendering", "build_phantom", "phantom_for"]

