@@ -1,5 +1,6 @@
 """Small networks whose explanations are known, and images for them."""
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -77,3 +78,31 @@ def built(maker, seed=0, **facts):
 def pictures(count=3, channels=1, size=16, seed=0):
     """Standard normal images."""
     return torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def squares(count=200, seed=0, size=16, side=4):
+    """Noise, and in every second image a bright square: images, their twins without it, masks and classes."""
+    rng = np.random.default_rng(seed)
+    twins = rng.normal(0, 0.5, (count, 1, size, size)).astype(np.float32)
+    masks, classes = np.zeros((count, size, size), bool), np.arange(count) % 2
+    for row in np.flatnonzero(classes):
+        top, left = rng.integers(0, size - side, 2)
+        masks[row, top : top + side, left : left + side] = True
+    images = twins + 1.5 * masks[:, None].astype(np.float32)
+    return torch.from_numpy(images), torch.from_numpy(twins), masks, classes
+
+
+def taught(maker=small_cnn, steps=60, shuffled=False, **facts):
+    """Train a small network to tell images with a square from those without, in a second."""
+    from medxai_helpers.runtime import seeded
+
+    images, _, _, classes = squares()
+    labels = torch.from_numpy(np.random.default_rng(1).permutation(classes) if shuffled else classes)
+    model = built(maker, classes=2, **facts)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    with seeded(0):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            functional.cross_entropy(model.train()(images), labels).backward()
+            optimizer.step()
+    return model.eval()
