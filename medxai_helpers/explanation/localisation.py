@@ -69,8 +69,8 @@ def overlap(maps: Maps, masks: Masks, *, threshold: float | str = "otsu", measur
     maps, masks
         See the module.
     threshold : float or "otsu"
-        Share of the map's own maximum, above 0 and below 1, for example from :func:`choose_map_threshold`; or Otsu's choice
-        for each map.
+        Share of the map's own maximum, above 0 and below 1, for example from :func:`choose_map_threshold`; or Otsu's
+        choice for each map.
     measure : {"iou", "dice"}
         Intersection over union, or twice the intersection over the sum of both areas.
 
@@ -85,7 +85,10 @@ def overlap(maps: Maps, masks: Masks, *, threshold: float | str = "otsu", measur
     return _decided(value, maps, masks)
 
 
-def choose_map_threshold(
+LEVELS = tuple(float(level) for level in np.arange(0.1, 0.95, 0.05))
+
+
+def choose_map_threshold(maps: Maps, masks: Masks, levels: Sequence[float] = LEVELS) -> float:
     maps: Maps, masks: Masks, levels: Sequence[float] = tuple(np.arange(0.1, 0.95, 0.05))
 ) -> float:
     """Return the threshold with the best mean IoU on these maps: take those of validation images.
