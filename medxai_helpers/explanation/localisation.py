@@ -89,8 +89,6 @@ LEVELS = tuple(float(level) for level in np.arange(0.1, 0.95, 0.05))
 
 
 def choose_map_threshold(maps: Maps, masks: Masks, levels: Sequence[float] = LEVELS) -> float:
-    maps: Maps, masks: Masks, levels: Sequence[float] = tuple(np.arange(0.1, 0.95, 0.05))
-) -> float:
     """Return the threshold with the best mean IoU on these maps: take those of validation images.
 
     Introduced in chapter 20.
