@@ -4,7 +4,6 @@ from medxai_helpers.explanation.attention import WatchedAttention, attention_rel
 from medxai_helpers.explanation.cam import grad_cam
 from medxai_helpers.explanation.causal import change_in_mask, lesion_effect, rank_agreement, region_effects
 from medxai_helpers.explanation.controls import CONTROLS, control_maps
-from medxai_helpers.explanation.explain import METHODS, Method, explain
 from medxai_helpers.explanation.faithfulness import (
     Curves,
     deletion_insertion,
@@ -22,6 +21,7 @@ from medxai_helpers.explanation.localisation import (
     overlap,
     pointing_game,
 )
+from medxai_helpers.explanation.methods import METHODS, Method, explain
 from medxai_helpers.explanation.sanity import Cascade, cascade, randomise, similarity
 from medxai_helpers.explanation.targets import contrast
 
