@@ -255,6 +255,78 @@ def results_folder() -> Path:
     return root / "results"
 
 
+@dataclass(frozen=True)
+class RealRuns:
+    """What a chapter's closing section shows: the runs of a study on real images, or what would make them.
+
+    Shown in a notebook it is a table with what differs from the paper; without runs, the command that fills the gap.
+    Introduced in chapter 06.
+
+    Parameters
+    ----------
+    name : str
+        Of the study: a folder below ``results/``.
+    study : Study or None
+        With one finished run or more; ``None`` as long as there is none.
+    planned : bool
+        Whether the project holds a plan that ``make results`` can run.
+    """
+
+    name: str
+    study: Study | None
+    planned: bool
+
+    @property
+    def command(self) -> str:
+        """What makes, or repeats, the runs."""
+        return f"make results STUDY={self.name}"
+
+    def __str__(self) -> str:
+        if self.study is not None:
+            return str(self.study)
+        how = f"`{self.command}` makes them" if self.planned else "a plan for them is still to be written"
+        return f"No run on the real images of the study {self.name!r} is recorded yet: {how}."
+
+    def _repr_html_(self) -> str:
+        if self.study is None:
+            return f"<p>{_html(str(self))}</p>"
+        differences = "".join(f"<li>{_html(line)}</li>" for line in self.study.differences)
+        return (
+            f"<p><b>{_html(self.study.title)}</b>. {_html(self.study.published_note)}</p>{self.study.table().to_html()}"
+            f"<p>{_html(self.study.remarks)} What differs from the paper:</p><ul>{differences}</ul>"
+            f"<p>Again: <code>{_html(self.command)}</code></p>"
+        )
+
+
+def _html(text: str) -> str:
+    """Escape a text for HTML; what stands between backticks becomes code."""
+    import html
+    import re
+
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def on_real_data(study: str, folder: Path | None = None) -> RealRuns:
+    """Return the recorded runs of a study on real images, or what would make them. Introduced in chapter 06.
+
+    Parameters
+    ----------
+    study : str
+        Its name, for example ``"aragon2025"``.
+    folder : Path, optional
+        The folder of all studies; default: the project's ``results/``.
+
+    Examples
+    --------
+    >>> print(on_real_data("sandoval2024"))
+    The compact CNN on Medical MNIST: 3 runs beside sandoval2024
+    """
+    root = results_folder() if folder is None else folder
+    planned = (root.parent / "benchmarks" / "experiments" / f"{study}.py").is_file()
+    described = (root / study / "study.json").is_file() and Study.load(root / study)
+    return RealRuns(study, described if described and described.records else None, planned)
+
+
 def results_markdown(folder: Path) -> str:
     """Render every study below a results folder as Markdown, for the book's results page."""
     studies = [Study.load(path.parent) for path in sorted(folder.glob("*/study.json"))]

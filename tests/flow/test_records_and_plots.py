@@ -142,3 +142,37 @@ def test_samples_are_titled_with_their_origin(cohort):
     figure = plots.draw_samples(plt.figure(), cohort, per_class=2)
     assert cohort.origin in figure.get_suptitle()
     plt.close(figure)
+
+
+def a_study(folder, record=None):
+    published = {"accuracy": 0.9}
+    facts = {"title": "A & B", "paper": "sandoval2024", "question": "?", "published": published, "published_note": "."}
+    facts |= {"comparable": True, "differences": ["size < 64"], "command": "make results STUDY=s"}
+    (folder / "s").mkdir(parents=True)
+    (folder / "s" / "study.json").write_text(json.dumps(facts))
+    if record is not None:
+        record.save(folder)
+
+
+def test_runs_on_real_data_are_shown_with_what_differs(tmp_path, record):
+    a_study(tmp_path / "results", record)
+    shown = records.on_real_data("s", tmp_path / "results")
+    page = shown._repr_html_()
+    assert str(shown) == "A & B: 1 runs beside sandoval2024"
+    assert "A &amp; B" in page
+    assert "<li>size &lt; 64</li>" in page
+    assert f"{record.scores['accuracy']['value']:.4f}" in page
+    assert "<code>make results STUDY=s</code>" in page
+
+
+def test_without_runs_only_a_plan_that_exists_gives_a_command(tmp_path):
+    results, plans = tmp_path / "results", tmp_path / "benchmarks" / "experiments"
+    a_study(results)
+    shown = records.on_real_data("s", results)
+    assert shown.study is None
+    assert "still to be written" in str(shown)
+    plans.mkdir(parents=True)
+    (plans / "s.py").touch()
+    page = records.on_real_data("s", results)._repr_html_()
+    assert "<code>make results STUDY=s</code>" in page
+    assert "<table" not in page
