@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#595959"
 HEAT = "inferno"
+LONGEST_TITLE = 48
+"""Characters above a pair of images; a longer title takes two lines."""
 STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
     "figure.dpi": 100,
@@ -105,7 +107,12 @@ def draw_confusion(axes: Axes, confusion: pd.DataFrame) -> Axes:
 
 
 def draw_overlays(
-    figure: Figure, images: NDArray[np.uint8], heatmaps: Heatmaps, predictions: Predictions, note: str
+    figure: Figure,
+    images: NDArray[np.uint8],
+    heatmaps: Heatmaps,
+    predictions: Predictions,
+    note: str,
+    words: tuple[str, str] = ("True", "Predicted"),
 ) -> Figure:
     """Draw each image beside its heat map overlay, titled "True: ... | Predicted: ...". Introduced in chapter 05.
 
@@ -119,6 +126,8 @@ def draw_overlays(
         Of the same images in the same order.
     note : str
         Where the images come from; stands in the title.
+    words : tuple of str
+        What stands before the true and the predicted class: a paper's own, for example ``("Real", "Predicho")``.
     """
     from medxai_helpers.explanation import METHODS
 
@@ -130,7 +139,9 @@ def draw_overlays(
     for position, (plain, overlay) in enumerate(grid.reshape(-1, 2)[: len(images)]):
         truth, guess = names[predictions.targets[position]], names[predictions.predicted[position]]
         draw_image(plain, images[position])
-        title = plain.set_title(f"True: {truth} | Predicted: {guess}", fontsize=8, loc="left")
+        line = f"{words[0]}: {truth} | {words[1]}: {guess}"
+        line = line if len(line) <= LONGEST_TITLE else line.replace(" | ", " |\n")
+        title = plain.set_title(line, fontsize=8, loc="left")
         title.set_in_layout(False)  # it runs on over the overlay, whose blank title keeps the room
         draw_image(overlay, images[position], " ")
         shown = overlay.imshow(scaled[position], cmap=HEAT, alpha=0.5, vmin=0, vmax=1)

@@ -43,6 +43,20 @@ def resnet50(*, classes: int, channels: int, size: int, dropout: float) -> nn.Mo
     return _resnet("resnet50", classes, channels, dropout)
 
 
+def resnet10(*, classes: int, channels: int, size: int, dropout: float) -> nn.Module:  # noqa: ARG001
+    """Build a small sibling of ResNet18: one block a stage instead of two. Introduced in chapter 07."""
+    from torchvision.models.resnet import BasicBlock, ResNet
+
+    return _adapted_resnet(ResNet(BasicBlock, [1, 1, 1, 1], num_classes=classes), channels, dropout)
+
+
+def resnet14(*, classes: int, channels: int, size: int, dropout: float) -> nn.Module:  # noqa: ARG001
+    """Build a small sibling of ResNet50: one bottleneck block a stage. Introduced in chapter 08."""
+    from torchvision.models.resnet import Bottleneck, ResNet
+
+    return _adapted_resnet(ResNet(Bottleneck, [1, 1, 1, 1], num_classes=classes), channels, dropout)
+
+
 def densenet121(*, classes: int, channels: int, size: int, dropout: float) -> nn.Module:  # noqa: ARG001
     """Build DenseNet121 (Huang et al. 2017). Introduced in chapter 07.
 
@@ -51,10 +65,14 @@ def densenet121(*, classes: int, channels: int, size: int, dropout: float) -> nn
     """
     from torchvision import models
 
-    model = ReadableDenseNet(models.densenet121(weights=None, num_classes=classes))
-    _first_convolution(model.features, "conv0", channels)
-    model.classifier = _classifier(model.classifier, dropout)
-    return model
+    return _adapted_densenet(models.densenet121(weights=None, num_classes=classes), channels, dropout)
+
+
+def densenet63(*, classes: int, channels: int, size: int, dropout: float) -> nn.Module:  # noqa: ARG001
+    """Build a small sibling of DenseNet121: half its layers, half its growth. Introduced in chapter 07."""
+    from torchvision.models import DenseNet
+
+    return _adapted_densenet(DenseNet(16, (3, 6, 12, 8), 32, num_classes=classes), channels, dropout)
 
 
 def efficientnet_b3(*, classes: int, channels: int, size: int, dropout: float) -> nn.Module:  # noqa: ARG001
@@ -93,9 +111,19 @@ def vit_b16(*, classes: int, channels: int, size: int, dropout: float) -> nn.Mod
 def _resnet(name: str, classes: int, channels: int, dropout: float) -> nn.Module:
     from torchvision import models
 
-    model: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+    return _adapted_resnet(models.get_model(name, weights=None, num_classes=classes), channels, dropout)
+
+
+def _adapted_resnet(model: nn.Module, channels: int, dropout: float) -> nn.Module:
     _first_convolution(model, "conv1", channels)
     model.fc = _classifier(model.get_submodule("fc"), dropout)
+    return model
+
+
+def _adapted_densenet(network: nn.Module, channels: int, dropout: float) -> nn.Module:
+    model = ReadableDenseNet(network)
+    _first_convolution(model.features, "conv0", channels)
+    model.classifier = _classifier(model.classifier, dropout)
     return model
 
 

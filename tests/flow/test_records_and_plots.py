@@ -4,6 +4,7 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 
 import medxai_helpers as mx
 from medxai_helpers import plots, records
@@ -176,3 +177,15 @@ def test_without_runs_only_a_plan_that_exists_gives_a_command(tmp_path):
     page = records.on_real_data("s", results)._repr_html_()
     assert "<code>make results STUDY=s</code>" in page
     assert "<table" not in page
+
+
+def test_overlays_take_a_papers_words_and_break_a_long_title(trained, cohort, store, split):
+    rows = split["validation"][:1]
+    maps = mx.grad_cam(trained.model, torch.zeros(1, 1, 64, 64), "block3.1")
+    few = mx.predict(trained, cohort, store, rows)
+    words = ("Real, and a good deal more", "Predicho, and a good deal more")
+    figure = plots.draw_overlays(plt.figure(), store.pixels[rows], maps, few, "Phantoms", words)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    names = [few.classes[index] for index in (few.targets[0], few.predicted[0])]
+    assert f"{words[0]}: {names[0]} |\n{words[1]}: {names[1]}" in titles
+    plt.close(figure)
