@@ -71,13 +71,14 @@ if TYPE_CHECKING:
         similarity,
         stability,
     )
+    from medxai_helpers.losses import Loss, balanced_weights
     from medxai_helpers.models import MODELS, attention_of, build_model, freeze, model_cost, spec_of
     from medxai_helpers.pixels import PixelStore, build_store, stream
     from medxai_helpers.predictions import Predictions, predict
     from medxai_helpers.preprocessing import Preprocessing
     from medxai_helpers.records import RunRecord, make_record
     from medxai_helpers.runtime import Runtime, current, seeded
-    from medxai_helpers.training import TrainingRun, TrainingSettings, fit
+    from medxai_helpers.training import FeatureStore, TrainingRun, TrainingSettings, cache_features, fit, load_or_train
 
 __version__ = "0.1.0"
 
@@ -144,13 +145,14 @@ _HOMES = {
         "similarity",
         "stability",
     ),
+    "losses": ("Loss", "balanced_weights"),
     "models": ("MODELS", "attention_of", "build_model", "freeze", "model_cost", "spec_of"),
     "pixels": ("PixelStore", "build_store", "stream"),
     "predictions": ("Predictions", "predict"),
     "preprocessing": ("Preprocessing",),
     "records": ("RunRecord", "make_record"),
     "runtime": ("Runtime", "current", "seeded"),
-    "training": ("TrainingRun", "TrainingSettings", "fit"),
+    "training": ("FeatureStore", "TrainingRun", "TrainingSettings", "cache_features", "fit", "load_or_train"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
@@ -165,10 +167,12 @@ __all__ = [
     "Curves",
     "DatasetCard",
     "Estimate",
+    "FeatureStore",
     "Grades",
     "Heatmaps",
     "ImageAugmenter",
     "LeakageReport",
+    "Loss",
     "Metric",
     "PixelStore",
     "Predictions",
@@ -185,10 +189,12 @@ __all__ = [
     "attention_rollout",
     "augment_batch",
     "augment_with_masks",
+    "balanced_weights",
     "bootstrap_interval",
     "bootstrap_table",
     "build_model",
     "build_store",
+    "cache_features",
     "cascade",
     "change_in_mask",
     "check_leakage",
@@ -210,6 +216,7 @@ __all__ = [
     "label_counts",
     "lesion_effect",
     "load_dataset",
+    "load_or_train",
     "make_record",
     "make_split",
     "max_sensitivity",

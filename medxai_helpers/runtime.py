@@ -152,6 +152,12 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
         yield torch.Generator().manual_seed(seed)
 
 
+def launched_processes() -> int:
+    """Return how many processes ``torchrun`` started for this job, 1 without it. Introduced in chapter 06."""
+    text = os.environ.get("WORLD_SIZE", "1")
+    return int(text) if text.isdecimal() else 1
+
+
 def project_root() -> Path | None:
     """Return the checkout this package runs from, or ``None`` when it was installed on its own."""
     folder = Path(__file__).resolve().parent.parent

@@ -119,7 +119,7 @@ def test_history_keeps_loss_and_penalty_apart(trained, cohort, store, split):
 
 def test_validation_images_are_not_augmented(cohort, store, split, monkeypatch):
     seen = []
-    monkeypatch.setattr(training, "augment_batch", lambda images, *_: (seen.append(len(images)), images)[1])
+    monkeypatch.setattr(training.inputs, "augment_batch", lambda images, *_: (seen.append(len(images)), images)[1])
     model = mx.build_model("compact-cnn", classes=6)
     settings = mx.TrainingSettings(epochs=1, batch_size=36, augmentation=SANDOVAL2024)
     mx.fit(model, store, cohort.targets, train=split["train"], validation=split["validation"], settings=settings)
