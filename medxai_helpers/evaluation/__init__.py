@@ -12,6 +12,7 @@ from medxai_helpers.evaluation.intervals import (
     bootstrap_interval,
     bootstrap_table,
     mean_interval,
+    ranking_report,
     wilson_interval,
 )
 from medxai_helpers.evaluation.metrics import METRICS, Metric, top_k
@@ -39,6 +40,7 @@ __all__ = [
     "per_class_report",
     "precision_recall_curves",
     "predictive_values",
+    "ranking_report",
     "roc_curves",
     "summary",
     "top_k",

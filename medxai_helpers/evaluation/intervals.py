@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medxai_helpers.evaluation.metrics import Metric, find_metric, value_of
+from medxai_helpers.evaluation.ranking import auroc_statistic, average_precision_statistic
 from medxai_helpers.evaluation.resampling import (
     Statistic,
     Unit,
@@ -20,6 +21,8 @@ from medxai_helpers.evaluation.resampling import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from medxai_helpers.predictions import Predictions
 
 Counts = NDArray[np.float64]
@@ -208,6 +211,52 @@ def bootstrap_table(
     values = value_of(side_by_side(statistics), n)
     rows = zip(chosen, values, *ends, strict=True)
     return {metric.name: Estimate(float(v), float(low), float(high), n, how, level) for metric, v, low, high in rows}
+
+
+def ranking_report(
+    predictions: Predictions,
+    *,
+    unit: Unit = "patient",
+    seed: int = 0,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Return how well every class is ranked against the rest, with percentile intervals. Introduced in chapter 13.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of two patients or more, of one class or of many labels.
+    unit, seed, resamples, level
+        As in :func:`bootstrap_interval`.
+
+    Returns
+    -------
+    DataFrame
+        One row per class: ``positives`` (images that have it), ``prevalence`` (their share, and what a random order
+        gives as average precision), ``auroc`` and ``ap`` (average precision), each with ``_low`` and ``_high``. NaN for
+        a class that no image has, or all have.
+
+    Examples
+    --------
+    >>> truth, ids = np.array([[1], [0], [1], [0]]), np.array(["a", "b", "c", "d"])
+    >>> logits = np.array([[2.0], [-1.0], [1.0], [1.5]], np.float32)
+    >>> from medxai_helpers import Predictions
+    >>> float(ranking_report(Predictions(("mass",), ids, ids, truth, logits)).loc["mass", "auroc"])
+    0.75
+    """
+    import pandas as pd
+
+    _check_draw(resamples, level, "percentile")
+    truth = predictions.one_hot
+    table = pd.DataFrame({"positives": truth.sum(axis=0), "prevalence": truth.mean(axis=0)}, predictions.classes)
+    sampling = make_sampling(predictions, unit)
+    for name, prepare in (("auroc", auroc_statistic), ("ap", average_precision_statistic)):
+        statistic = prepare(predictions)
+        table[name] = value_of(statistic, len(predictions))
+        ends = percentile_ends(resample(statistic, sampling, resamples, seed), level)
+        table[f"{name}_low"], table[f"{name}_high"] = ends
+    return table
 
 
 def side_by_side(statistics: Sequence[Statistic]) -> Statistic:

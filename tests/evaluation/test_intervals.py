@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn import metrics
 
 import medxai_helpers as mx
 from medxai_helpers.evaluation.metrics import METRICS
@@ -174,3 +175,26 @@ def test_an_undefined_score_stays_undefined():
     estimate = mx.bootstrap_interval(made([1, 1, 1], [1, 1, 0]), "macro_auroc")
     assert np.isnan([estimate.value, estimate.low, estimate.high]).all()
     assert estimate.n == 3
+
+
+def test_ranking_report_agrees_with_scikit_learn_label_by_label():
+    predictions = random_labels(n=200)
+    report = mx.ranking_report(predictions, resamples=200)
+    truth, scores = predictions.targets, predictions.probabilities
+    np.testing.assert_allclose(report["auroc"], metrics.roc_auc_score(truth, scores, average=None))
+    np.testing.assert_allclose(report["ap"], metrics.average_precision_score(truth, scores, average=None))
+    np.testing.assert_array_equal(report["positives"], truth.sum(axis=0))
+    assert (report["auroc_low"] < report["auroc"]).all()
+    assert (report["auroc"] < report["auroc_high"]).all()
+    assert (report["ap_low"] < report["ap_high"]).all()
+
+
+def test_ranking_report_draws_patients_and_leaves_absent_classes_open():
+    predictions = patients(count=30, frames=6)
+    by_patient, by_image = (mx.ranking_report(predictions, unit=unit) for unit in ("patient", "image"))
+    widths = [(each["auroc_high"] - each["auroc_low"]).mean() for each in (by_patient, by_image)]
+    assert widths[0] > 1.3 * widths[1]
+    absent = mx.ranking_report(of_logits([0, 0, 1], 2 * np.eye(3)), resamples=100).loc["c"]
+    assert absent["positives"] == 0
+    assert np.isnan(absent["auroc"])
+    assert np.isnan(absent["auroc_low"])
