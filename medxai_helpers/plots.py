@@ -6,7 +6,7 @@ read the same in the book's light and dark mode.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
     from medxai_helpers.cohorts import Cohort
-    from medxai_helpers.explanation import Heatmaps
+    from medxai_helpers.explanation import Cascade, Curves, Heatmaps
     from medxai_helpers.predictions import Predictions
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#595959"
@@ -151,3 +152,98 @@ def draw_overlays(
     figure.colorbar(shown, ax=list(grid.flat), shrink=0.6, label=f"{title}, share of the map's own maximum")
     figure.suptitle(f"{note} (n = {len(images)})")
     return figure
+
+
+def draw_overlay(
+    axes: Axes,
+    image: NDArray[np.uint8],
+    heat: NDArray[np.float32],
+    *,
+    title: str = "",
+    note: str = "",
+    outline: NDArray[np.bool_] | None = None,
+) -> AxesImage:
+    """Lay a map, scaled to [0, 1], over its image, and return what a colour bar needs. Introduced in chapter 18.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    image : array
+        uint8, (H, W) or (H, W, 3).
+    heat : array
+        (H, W), for example a row of ``Heatmaps.scaled(H)``.
+    title, note : str
+        Above and below the image.
+    outline : array, optional
+        bool, (H, W): a mask whose border is drawn.
+    """
+    draw_image(axes, image, title)
+    shown = axes.imshow(heat, cmap=HEAT, alpha=0.5, vmin=0, vmax=1)
+    if outline is not None and outline.any():
+        axes.contour(outline, levels=[0.5], colors="white", linewidths=1.2)
+    axes.text(0.5, -0.04, note, transform=axes.transAxes, ha="center", va="top", fontsize=8)
+    return shown
+
+
+def draw_grades(axes: Axes, summary: pd.DataFrame, measure: str, *, chance: float | None = None) -> Axes:
+    """Draw one measure of ``Grades.summary()``: a point with its interval per method, controls in grey below.
+
+    Introduced in chapter 20.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    summary : DataFrame
+        Of ``Grades.summary()``, not split.
+    measure : str
+        One of its measures.
+    chance : float, optional
+        A dotted line, for example the mean share of the image that the masks cover.
+    """
+    from medxai_helpers.explanation import CONTROLS
+
+    rows = summary.xs(measure, level="measure")
+    for place, (name, row) in enumerate(rows.iterrows()):
+        colour = GREY if name in CONTROLS else BLUE
+        axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2)
+        axes.plot(row["value"], place, "o", color=colour)
+    if chance is not None:
+        axes.axvline(chance, color=VERMILION, linestyle=":", linewidth=1)
+    axes.set_yticks(range(len(rows)), [str(name) for name in rows.index])
+    axes.invert_yaxis()
+    axes.set(xlabel=f"{measure} (mean, 95 % interval)", title=f"{measure} (n up to {int(rows['n'].max())})")
+    return axes
+
+
+def draw_cascade(axes: Axes, cascades: Mapping[str, Cascade]) -> Axes:
+    """Draw the similarity to the trained network's maps while it is randomised. Introduced in chapter 20.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    cascades : mapping
+        Name of a method to its cascade over the same stages; the control of the first is drawn as a band.
+    """
+    for marker, (name, found) in zip("osD^vP", cascades.items(), strict=False):
+        stages, table = range(len(found.table)), found.table
+        axes.plot(stages, table["value"], marker=marker, label=name)
+        axes.fill_between(stages, table["low"], table["high"], alpha=0.15)
+    first = next(iter(cascades.values()))
+    axes.axhspan(first.control.low, first.control.high, color=GREY, alpha=0.2, label="other images' maps")
+    axes.set_xticks(range(len(first.table)), list(first.table["stage"]), rotation=35, ha="right")
+    axes.set(xlabel="randomised down to", ylabel="rank correlation", ylim=(-1.05, 1.05))
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
+def draw_curves(axes: Sequence[Axes], curves: Mapping[str, Curves]) -> Sequence[Axes]:
+    """Draw mean deletion and insertion curves on two Axes, one line per map. Introduced in chapter 20."""
+    for panel, part in zip(axes, ("deletion", "insertion"), strict=True):
+        for style, (name, found) in zip(("-", "--", "-.", ":"), curves.items(), strict=False):
+            panel.plot(found.share, getattr(found, part).mean(axis=0), style, label=name)
+        panel.set(xlabel=f"share of pixels, {part}", ylabel="probability of the class", ylim=(0, 1))
+    axes[0].legend(frameon=False, fontsize=8)
+    return axes
