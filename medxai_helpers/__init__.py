@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from medxai_helpers.preprocessing import Preprocessing
     from medxai_helpers.records import RunRecord, make_record
     from medxai_helpers.runtime import Runtime, current, seeded
+    from medxai_helpers.search import Between, OneOf, Search, search_settings
     from medxai_helpers.training import FeatureStore, TrainingRun, TrainingSettings, cache_features, fit, load_or_train
 
 __version__ = "0.1.0"
@@ -164,6 +165,7 @@ _HOMES = {
     "preprocessing": ("Preprocessing",),
     "records": ("RunRecord", "make_record"),
     "runtime": ("Runtime", "current", "seeded"),
+    "search": ("Between", "OneOf", "Search", "search_settings"),
     "training": ("FeatureStore", "TrainingRun", "TrainingSettings", "cache_features", "fit", "load_or_train"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -174,6 +176,7 @@ __all__ = [
     "METRICS",
     "MODELS",
     "AugmentationPolicy",
+    "Between",
     "Cascade",
     "Cohort",
     "Curves",
@@ -186,11 +189,13 @@ __all__ = [
     "LeakageReport",
     "Loss",
     "Metric",
+    "OneOf",
     "PixelStore",
     "Predictions",
     "Preprocessing",
     "RunRecord",
     "Runtime",
+    "Search",
     "Split",
     "TrainingRun",
     "TrainingSettings",
@@ -252,6 +257,7 @@ __all__ = [
     "region_effects",
     "road",
     "roc_curves",
+    "search_settings",
     "seeded",
     "similarity",
     "spec_of",

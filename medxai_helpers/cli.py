@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FAILED, BROKEN_OFF = 2, 130
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(line + "\n")
     except BrokenPipeError:  # the reader of our lines, `head` for one, has had enough
         return FAILED
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
         sys.stderr.write(f"medxai {wanted.command}: {' '.join(str(error).split())}\n")
         return FAILED
     except KeyboardInterrupt:
@@ -99,9 +100,110 @@ def _fetch(wanted: argparse.Namespace) -> Iterable[str]:
     yield f"{fetch(wanted.name, root)}"
 
 
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", help="a data set of `medxai list`")
+    parser.add_argument("model", metavar="MODEL", help="an architecture, for example resnet18")
+    add = parser.add_argument
+    add("--to", type=Path, metavar="DIR", help="folder of the run; default: runs/DATASET-MODEL-seedN")
+    add("--profile", choices=("quick", "full"), help="quick: small images, few of them, few epochs; default: by device")
+    add("--source", choices=("auto", "real", "phantom"), default="auto", help="insist on real images or phantoms")
+    add("--per-class", type=int, metavar="N", help="phantom images per class")
+    add("--size", type=int, metavar="PIXELS", help="side of the images")
+    add("--weights", metavar="imagenet|FILE", help="start from these weights")
+    add("--freeze", type=int, default=0, metavar="STAGES", help="stages that do not learn, counted from the image")
+    add("--epochs", type=int, metavar="N")
+    add("--batch-size", type=int, default=32, metavar="N", help="images per step, all devices together")
+    add("--learning-rate", type=float, default=1e-3, metavar="RATE")
+    add("--optimizer", choices=("adam", "adamw"), default="adamw")
+    add("--weight-decay", type=float, default=0.01, metavar="DECAY")
+    add("--schedule", choices=("constant", "cosine", "step"), default="cosine")
+    add("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    add("--patience", type=int, metavar="EPOCHS", help="stop after so many epochs without a better validation loss")
+    add("--devices", type=int, default=1, metavar="N", help="devices on each machine")
+    add("--num-nodes", type=int, default=1, metavar="N", help="machines; start each with torchrun")
+    add("--save-every", type=int, metavar="BATCHES", help="also keep a checkpoint after so many batches")
+    add("--seed", type=int, metavar="N", help="default: MEDXAI_SEED, or 0")
+
+
+def _train(wanted: argparse.Namespace) -> Iterable[str]:
+    from dataclasses import replace
+
+    from medxai_helpers import jobs, runtime
+    from medxai_helpers.training import TrainingSettings
+
+    session = runtime.current()
+    session = replace(session, profile=wanted.profile or session.profile, seed=_given(wanted.seed, session.seed))
+    job = jobs.make_job(
+        wanted.dataset,
+        wanted.model,
+        size=_given(wanted.size, session.pick(quick=64, full=None)),
+        source=wanted.source,
+        per_class=_given(wanted.per_class, session.pick(quick=60, full=500)),
+        weights=wanted.weights,
+        frozen=wanted.freeze,
+        seed=session.seed,
+    )
+    settings = TrainingSettings(
+        epochs=_given(wanted.epochs, session.pick(quick=3, full=20)),
+        device=session.device,
+        seed=session.seed,
+        **{name: getattr(wanted, name) for name in PASSED_ON},
+    )
+    folder = wanted.to or Path("runs") / f"{job.dataset}-{job.model}-seed{job.seed}"
+    run = jobs.train_job(job, settings, folder, session=session, save_every=wanted.save_every)
+    if runtime.is_first_process():
+        yield f"{run}"
+        yield f"Saved in {folder}. Next: medxai evaluate {folder}"
+
+
+PASSED_ON = (
+    "batch_size",
+    "learning_rate",
+    "optimizer",
+    "weight_decay",
+    "schedule",
+    "precision",
+    "patience",
+    "devices",
+    "num_nodes",
+)
+
+
+def _given(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder that `medxai train` wrote")
+    parser.add_argument("--part", default="test", help="train, validation or test (default)")
+
+
+def _evaluate(wanted: argparse.Namespace) -> Iterable[str]:
+    from medxai_helpers import jobs
+
+    for name, estimate in jobs.evaluate_job(wanted.folder, wanted.part).items():
+        yield f"{name.replace('_', ' '):20}{estimate}"
+
+
+def _predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder that `medxai train` wrote")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where heat maps go; default: RUN")
+
+
+def _predict(wanted: argparse.Namespace) -> Iterable[str]:
+    from medxai_helpers import jobs
+
+    for answer in jobs.predict_files(wanted.folder, wanted.images, out=wanted.to):
+        yield f"{answer.image}: {answer.name}, probability {answer.probability:.3f}; heat map {answer.overlay}"
+
+
 COMMANDS = (
     Command("list", "List the data sets, how to get them and which are here.", _no_arguments, _list),
     Command("fetch", "Download a data set, or say how to get it.", _fetch_arguments, _fetch),
+    Command("train", "Train a model on a data set; a run that was broken off goes on.", _train_arguments, _train),
+    Command("evaluate", "Score a run on images it was not trained on.", _evaluate_arguments, _evaluate),
+    Command("predict", "Classify image files and draw where the answer comes from.", _predict_arguments, _predict),
 )
 """Every command of ``medxai``."""
 

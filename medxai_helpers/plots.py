@@ -91,6 +91,29 @@ def draw_history(axes: Sequence[Axes], history: pd.DataFrame) -> Sequence[Axes]:
     return axes
 
 
+def draw_search(axes: Axes, table: pd.DataFrame, measure: str) -> Axes:
+    """Draw the value of every trial of a search, and the best so far. Introduced in chapter 10.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where.
+    table : DataFrame
+        From ``Search.table()``.
+    measure : str
+        What the values are, with its unit if it has one.
+    """
+    finished = table[table["state"] == "complete"]
+    pruned = table[table["state"] == "pruned"]
+    axes.scatter(finished.index, finished["value"], color=BLUE, label=f"finished ({len(finished)})")
+    axes.scatter(pruned.index, pruned["value"], facecolors="none", edgecolors=GREY, label=f"given up ({len(pruned)})")
+    axes.step(table.index, table["best so far"], where="post", color=VERMILION, label="best so far")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="trial", ylabel=measure, title=f"Search over {len(table)} trials")
+    axes.legend()
+    return axes
+
+
 def draw_confusion(axes: Axes, confusion: pd.DataFrame) -> Axes:
     """Draw counts by true (rows) and predicted class, shaded by share of the row. Introduced in chapter 05."""
     counts = confusion.to_numpy()
@@ -105,6 +128,31 @@ def draw_confusion(axes: Axes, confusion: pd.DataFrame) -> Axes:
     axes.set(xlabel="predicted class", ylabel="true class", title=f"Counts of images (n = {counts.sum():,})")
     axes.spines[:].set_visible(False)
     return axes
+
+
+def draw_explanation(figure: Figure, image: NDArray[np.uint8], heatmaps: Heatmaps, title: str) -> Figure:
+    """Draw one image beside its heat map overlay. Introduced in chapter 06.
+
+    Parameters
+    ----------
+    figure : Figure
+        Empty.
+    image : array
+        uint8, (H, W) or (H, W, 3).
+    heatmaps : Heatmaps
+        Of this image alone.
+    title : str
+        What the map explains.
+    """
+    from medxai_helpers.explanation import METHODS
+
+    plain, overlay = figure.subplots(1, 2)
+    draw_image(plain, image, "image")
+    draw_image(overlay, image, f"raw maximum {heatmaps.strength[0]:.2g}")
+    shown = overlay.imshow(heatmaps.scaled(image.shape[0])[0], cmap=HEAT, alpha=0.5, vmin=0, vmax=1)
+    figure.colorbar(shown, ax=overlay, shrink=0.8, label=f"{METHODS[heatmaps.method].title}, share of its maximum")
+    figure.suptitle(title)
+    return figure
 
 
 def draw_overlays(

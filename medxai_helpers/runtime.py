@@ -158,6 +158,11 @@ def launched_processes() -> int:
     return int(text) if text.isdecimal() else 1
 
 
+def is_first_process() -> bool:
+    """Return whether this process should speak: the only one, or the first of several. Introduced in chapter 06."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
 def project_root() -> Path | None:
     """Return the checkout this package runs from, or ``None`` when it was installed on its own."""
     folder = Path(__file__).resolve().parent.parent

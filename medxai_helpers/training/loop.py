@@ -83,8 +83,6 @@ def fit(
     if run.model is not model:  # another process trained a copy
         model.load_state_dict(run.model.state_dict())
         run = replace(run, model=model.eval())
-    if folder is not None:
-        run.save(folder)
     return run
 
 
@@ -142,7 +140,10 @@ class _Training:
                 self._epoch(progress)
         self._take_the_chosen_weights()
         table = pd.DataFrame(progress.history).astype({"epoch": int}).set_index("epoch")
-        return TrainingRun(self.model.eval(), job.settings, table, job.classes)
+        run = TrainingRun(self.model.eval(), job.settings, table, job.classes)
+        if job.folder is not None and self.engine.global_rank == 0:
+            run.save(job.folder)
+        return run
 
     def _epoch(self, progress: Progress) -> None:
         started = time.perf_counter() - progress.seconds

@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import medxai_helpers
+from medxai_helpers import runtime
 from tools import set_up
 from tools.project import ROOT
 
@@ -72,6 +73,24 @@ def test_conda_environment_installs_the_same():
     install = next(step for step in set_up.STEPS if "-e" in step)
     assert " ".join(by_pip) == " ".join(install[1:])
     assert (ROOT / "no-deps.txt").name in (ROOT / "environment.yml").read_text()
+
+
+def test_container_installs_the_same():
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    steps = [re.sub(r"\s+", " ", line) for line in lines if line and not line.startswith("#")]
+    [base] = [re.fullmatch(r"FROM python:(\d+\.\d+)-slim", step) for step in steps if step.startswith("FROM")]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(f"{base[1]}.0")
+    [install] = [step for step in steps if "pip install" in step]
+    for wanted in (step for step in set_up.STEPS if "-e" in step or "--no-deps" in step):
+        options = " ".join(f'"{word}"' if "[" in word else word for word in wanted[1:])
+        assert f"install --no-cache-dir {options}" in install
+    copied = {name for step in steps if step.startswith("COPY") for name in step.split()[1:-1]}
+    assert all((ROOT / name).exists() for name in copied)
+    assert {"pyproject.toml", "constraints.txt", "no-deps.txt", PROJECT["readme"], *PROJECT["license-files"]} <= copied
+    variables = {word.split("=")[0] for step in steps if step.startswith("ENV") for word in step.split()[1:]}
+    assert {name for name in variables if name.startswith("MEDXAI_")} <= set(runtime.VARIABLES)
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line and "#" not in line}
+    assert {".venv", ".cache", "_build"} & ignored <= set((ROOT / ".dockerignore").read_text().split())
 
 
 def test_versions_agree():
