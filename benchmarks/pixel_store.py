@@ -31,14 +31,14 @@ def as_files(cohort: Cohort) -> Cohort:
     """Write a cohort as the real layout and read it back."""
     import cv2
 
-    from medxai_helpers.datasets.readers import read_medical_mnist
+    from medxai_helpers.datasets.readers import read_class_folders
 
     folder = Path(tempfile.mkdtemp())
     for name in cohort.classes:
         (folder / name).mkdir()
     for row, name in enumerate(cohort.table["label"]):
         cv2.imwrite(str(folder / name / f"{row:06d}.jpeg"), cohort.image(row))
-    return read_medical_mnist(folder, cohort.card)
+    return read_class_folders(folder, cohort.card)
 
 
 def read_files(cohort: Cohort, rows: np.ndarray) -> None:

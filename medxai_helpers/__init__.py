@@ -9,7 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medxai_helpers.augmentation import AugmentationPolicy, ImageAugmenter, augment_batch, augment_with_masks
+    from medxai_helpers.augmentation import (
+        AugmentationPolicy,
+        ImageAugmenter,
+        augment_batch,
+        augment_with_masks,
+        prepare_batch,
+    )
     from medxai_helpers.cohorts import (
         Cohort,
         DatasetCard,
@@ -90,7 +96,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "augmentation": ("AugmentationPolicy", "ImageAugmenter", "augment_batch", "augment_with_masks"),
+    "augmentation": ("AugmentationPolicy", "ImageAugmenter", "augment_batch", "augment_with_masks", "prepare_batch"),
     "cohorts": (
         "Cohort",
         "DatasetCard",
@@ -251,6 +257,7 @@ __all__ = [
     "precision_recall_curves",
     "predict",
     "predictive_values",
+    "prepare_batch",
     "randomise",
     "rank_agreement",
     "ranking_report",

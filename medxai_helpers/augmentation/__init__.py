@@ -4,7 +4,7 @@ A policy says what may be drawn. `augment_batch` draws it for a whole batch on t
 image with Albumentations; both draw the same distribution. Validation and test images are never augmented.
 """
 
-from medxai_helpers.augmentation.batch import augment_batch, augment_with_masks
+from medxai_helpers.augmentation.batch import augment_batch, augment_with_masks, prepare_batch
 from medxai_helpers.augmentation.per_image import ImageAugmenter
 from medxai_helpers.augmentation.policy import (
     ABARNA,
@@ -33,5 +33,6 @@ __all__ = [
     "augment_batch",
     "augment_with_masks",
     "doubts",
+    "prepare_batch",
     "safety_table",
 ]

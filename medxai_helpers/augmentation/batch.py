@@ -43,6 +43,81 @@ def augment_batch(images: torch.Tensor, policy: AugmentationPolicy, generator: t
     return _recolour(_move(images, draw, policy), draw, policy)
 
 
+def prepare_batch(
+    pixels: torch.Tensor,
+    *,
+    mean: float | tuple[float, ...] = 0.0,
+    std: float | tuple[float, ...] = 1.0,
+    policy: AugmentationPolicy | None = None,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Turn a batch of bytes into what a network takes: scaled to [0, 1], augmented, then standardised.
+
+    The same as :func:`augment_batch` between two divisions, in that order, but with one large allocation instead of
+    several, which is what costs most on a CPU. Introduced in chapter 04.
+
+    Parameters
+    ----------
+    pixels : tensor
+        uint8, (b, C, H, W), for example from :func:`stream`.
+    mean, std : float or tuple of float
+        What the model expects of images in [0, 1]: one number, or one per channel.
+    policy : AugmentationPolicy, optional
+        For training images; with it a generator is needed.
+    generator : torch.Generator, optional
+        CPU generator.
+
+    Returns
+    -------
+    tensor
+        float32, same shape and device.
+
+    Raises
+    ------
+    TypeError
+        If the pixels are not bytes.
+    ValueError
+        If a policy comes without a generator, or a number of channels does not fit.
+    """
+    import torch
+
+    if pixels.dtype != torch.uint8:
+        raise TypeError(f"Expected uint8 pixels, but got {pixels.dtype}: a pixel store keeps bytes.")
+    if policy is None:
+        images = pixels.float().div_(255)
+    elif generator is None:
+        raise ValueError("Expected a generator to draw the policy with: pass torch.Generator().manual_seed(seed).")
+    elif policy.bends:
+        images = augment_batch(pixels.float().div_(255), policy, generator)
+    else:
+        draw = draw_changes(policy, len(pixels), generator)
+        empty = torch.empty_like(pixels, dtype=torch.float32)
+        images = _recolour(_flipped(pixels, draw.flips, empty).div_(255), draw, policy)
+    return _standardised(images, mean, std)
+
+
+def _standardised(
+    images: torch.Tensor, mean: float | tuple[float, ...], std: float | tuple[float, ...]
+) -> torch.Tensor:
+    """Subtract and divide in place."""
+    import torch
+
+    if isinstance(mean, int | float) and isinstance(std, int | float):
+        return images.sub_(mean).div_(std)
+    channels = images.shape[1]
+    centre, spread = (torch.as_tensor(value, device=images.device, dtype=images.dtype) for value in (mean, std))
+    if {centre.numel(), spread.numel()} - {1, channels}:
+        raise ValueError(f"Expected a mean and std of 1 or {channels} numbers, but got {mean} and {std}.")
+    centre, spread = centre.expand(channels), spread.expand(channels)
+    rows = images.permute(0, 2, 3, 1)
+    if not rows.is_contiguous():
+        return images.sub_(centre.reshape(-1, 1, 1)).div_(spread.reshape(-1, 1, 1))
+    width = images.shape[3]  # a row of pixels at a time is four times as fast as a pixel at a time
+    rows = rows.reshape(len(images), -1, width * channels)
+    rows.sub_(centre.repeat(width)).div_(spread.repeat(width))
+    return images
+
+
 def augment_with_masks(
     images: torch.Tensor, masks: torch.Tensor, policy: AugmentationPolicy, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,7 +234,7 @@ def _move(images: torch.Tensor, draw: Changes, policy: AugmentationPolicy, mode:
     import torch
 
     if not policy.bends:
-        return _flipped(images, draw.flips.to(images.device))
+        return _flipped(images, draw.flips, torch.empty_like(images))
     height, width = images.shape[2:]
     matrices = draw.matrices * torch.tensor([[1, height / width, 1], [width / height, 1, 1]])
     matrices = matrices.to(images.device, images.dtype)
@@ -171,14 +246,17 @@ def _move(images: torch.Tensor, draw: Changes, policy: AugmentationPolicy, mode:
     return torch.nn.functional.grid_sample(images, grid, mode, padding_mode="border", align_corners=False)
 
 
-def _flipped(images: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
+def _flipped(images: torch.Tensor, flips: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Copy a batch into ``out``, flipping the chosen images: one by one on a CPU, all at once elsewhere."""
     import torch
 
-    result = images.clone()
-    for axis, chosen in ((3, flips[:, 0]), (2, flips[:, 1])):
-        rows = torch.nonzero(chosen)[:, 0]
-        result[rows] = result[rows].flip(axis)
-    return result
+    if images.device.type == "cpu":
+        for image, target, axes in zip(images, out, flips.tolist(), strict=True):
+            target.copy_(image.flip([axis for axis, chosen in ((2, axes[0]), (1, axes[1])) if chosen]))
+        return out
+    across, down = flips.to(images.device).T.reshape(2, -1, 1, 1, 1)
+    images = torch.where(across, images.flip(3), images)
+    return out.copy_(torch.where(down, images.flip(2), images))
 
 
 def _recolour(images: torch.Tensor, draw: Changes, policy: AugmentationPolicy) -> torch.Tensor:

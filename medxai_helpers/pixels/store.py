@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-PIXELS_FILE, FACTS_FILE = "pixels.npy", "store.json"
+PIXELS_FILE, MASKS_FILE, FACTS_FILE = "pixels.npy", "masks.npy", "store.json"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class PixelStore:
         uint8 memory map, (n, size, size) for grey images or (n, size, size, 3) for RGB.
     facts : dict
         Key, data set, recipe and build time.
+    masks : array, optional
+        bool memory map, (n, size, size): the masks of the images, taken through the same geometry.
     resident : dict
         Copies of all pixels on a device, by its name; :func:`stream` fills it, and it goes when the store goes.
     """
@@ -38,6 +40,7 @@ class PixelStore:
     folder: Path
     pixels: NDArray[np.uint8]
     facts: dict[str, object]
+    masks: NDArray[np.bool_] | None = None
     resident: dict[str, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -46,11 +49,13 @@ class PixelStore:
         try:
             facts = json.loads((folder / FACTS_FILE).read_text())
             pixels = np.load(folder / PIXELS_FILE, mmap_mode="r", allow_pickle=False)
+            place = folder / MASKS_FILE
+            masks = np.load(place, mmap_mode="r", allow_pickle=False) if place.is_file() else None
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"Expected a finished pixel store in {folder}. Delete it and build it again. ({error})"
             ) from error
-        return cls(folder, pixels, facts)
+        return cls(folder, pixels, facts, masks)
 
     @property
     def channels(self) -> int:

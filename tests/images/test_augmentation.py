@@ -18,6 +18,7 @@ from medxai_helpers.augmentation import (
     augment_batch,
     augment_with_masks,
     doubts,
+    prepare_batch,
     safety_table,
 )
 from medxai_helpers.augmentation.batch import draw_changes
@@ -123,6 +124,33 @@ def test_brightness_is_cut_off_at_black_and_white():
     changed = augment_batch(IMAGES, AugmentationPolicy("light", brightness=0.9, contrast=0.9), seed(0))
     assert changed.min() == 0
     assert changed.max() == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("policy", [None, *POLICIES.values()], ids=str)
+def test_preparing_is_scaling_augmenting_and_standardising(policy, layout, channels):
+    shape = (16, channels, 24, 24)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seed(0)).to(memory_format=layout)
+    mean, std = ((0.5,), (0.25,)) if channels == 1 else ((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
+    before = pixels.clone()
+    ours = prepare_batch(pixels, mean=mean, std=std, policy=policy, generator=seed(1))
+    scaled = pixels.float() / 255
+    changed = scaled if policy is None else augment_batch(scaled, policy, seed(1))
+    expected = (changed - torch.tensor(mean).reshape(1, -1, 1, 1)) / torch.tensor(std).reshape(1, -1, 1, 1)
+    torch.testing.assert_close(ours, expected, atol=2e-5, rtol=1e-5)
+    assert torch.equal(pixels, before)
+    torch.testing.assert_close(prepare_batch(pixels, mean=0.5, std=2.0), (scaled - 0.5) / 2)
+
+
+def test_preparing_refuses_what_it_cannot_do():
+    pixels = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    with pytest.raises(TypeError, match="uint8"):
+        prepare_batch(pixels.float())
+    with pytest.raises(ValueError, match="generator"):
+        prepare_batch(pixels, policy=SANDOVAL2024)
+    with pytest.raises(ValueError, match="numbers"):
+        prepare_batch(pixels, mean=(0.5, 0.5), std=1.0)
 
 
 # The two backends draw the same distribution: each quantity is read off a test pattern, not from the code.
