@@ -123,7 +123,7 @@ def explain(
     --------
     >>> import torch, medxai_helpers as mx
     >>> model = mx.build_model("compact-cnn", classes=6)
-    >>> print(mx.explain(model, torch.zeros(2, 1, 64, 64), "grad-cam", targets=3, layer="block3.1"))
+    >>> print(mx.explain(model, torch.zeros(2, 1, 64, 64), "grad-cam", targets=3))
     2 maps of 12 x 12 at block3.1
     """
     if method not in METHODS:
