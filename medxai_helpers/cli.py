@@ -198,11 +198,27 @@ def _predict(wanted: argparse.Namespace) -> Iterable[str]:
         yield f"{answer.image}: {answer.name}, probability {answer.probability:.3f}; heat map {answer.overlay}"
 
 
+def _explain_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder that `medxai train` wrote")
+    parser.add_argument("--method", action="append", metavar="NAME", help="for example grad-cam; may be repeated")
+    parser.add_argument("--part", default="test", help="train, validation or test (default)")
+    parser.add_argument("--images", type=int, default=32, metavar="N", help="how many; default: 32")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where it goes; default: RUN/explained")
+
+
+def _explain(wanted: argparse.Namespace) -> Iterable[str]:
+    from medxai_helpers.contact_sheet import explain_job
+
+    methods = wanted.method or ["grad-cam"]
+    yield str(explain_job(wanted.folder, methods, part=wanted.part, count=wanted.images, out=wanted.to))
+
+
 COMMANDS = (
     Command("list", "List the data sets, how to get them and which are here.", _no_arguments, _list),
     Command("fetch", "Download a data set, or say how to get it.", _fetch_arguments, _fetch),
     Command("train", "Train a model on a data set; a run that was broken off goes on.", _train_arguments, _train),
     Command("evaluate", "Score a run on images it was not trained on.", _evaluate_arguments, _evaluate),
+    Command("explain", "Write maps, overlays, grades and a contact sheet of a run.", _explain_arguments, _explain),
     Command("predict", "Classify image files and draw where the answer comes from.", _predict_arguments, _predict),
 )
 """Every command of ``medxai``."""

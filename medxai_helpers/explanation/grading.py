@@ -86,7 +86,7 @@ class Grades:
         """Read what :meth:`save` wrote."""
         import pandas as pd
 
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype={"lesion": str})
         measures = tuple(name for name in table.columns if name not in _FACTS)
         return cls(table.fillna({"lesion": ""}), measures)
 
