@@ -11,6 +11,7 @@ from tools.project import ROOT
 
 if TYPE_CHECKING:
     from medxai_helpers.cohorts import DatasetCard
+    from medxai_helpers.models import ModelSpec
 
 PACKAGE = ROOT / "medxai_helpers"
 
@@ -71,6 +72,47 @@ def _dataset(card: DatasetCard) -> str:
     return "\n".join([f"## {card.title}", "", "| | |", "|---|---|", *lines])
 
 
+def models() -> str:
+    """Return a table of all architectures, and a card for each."""
+    from medxai_helpers.models import MODELS, model_cost
+
+    costs = {spec.name: model_cost(spec.name, classes=spec.counted_with) for spec in MODELS.values()}
+    lines = ["| name | million parameters | million multiplications an image | pixels |", "|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {cost.parameters / 1e6:.2f} | {cost.multiplications / 1e6:,.0f} | {MODELS[name].size} |"
+        for name, cost in costs.items()
+    ]
+    return "\n\n".join(["\n".join(lines), *(_model(spec) for spec in MODELS.values())])
+
+
+def _model(spec: ModelSpec) -> str:
+    attention = spec.attention
+    tokens = (
+        f"{len(attention.layers)} layers, {attention.grid[0]} x {attention.grid[1]} tokens" if attention else "none"
+    )
+    published = {"": "none published", "backbone": "those of its backbone"}
+    rows = [
+        ("name", f"`{spec.name}`"),
+        ("source", f"{{cite:t}}`{spec.reference}`"),
+        ("input", f"{spec.size} x {spec.size} pixels, channels: {spec.channels}; 1 or 3 can be built"),
+        ("sizes", f"from {spec.smallest} pixels" + (f", multiples of {spec.multiple}" if spec.multiple > 1 else "")),
+        ("parameters", f"{spec.parameters:,} with {spec.counted_with:,} classes"),
+        ("standardised with", f"mean {_shown(spec.mean)}, standard deviation {_shown(spec.std)}"),
+        ("dropout", f"{spec.dropout:g}"),
+        ("ImageNet weights", published.get(spec.weights, f"`{spec.weights}`")),
+        ("Grad-CAM looks at", f"`{spec.cam_layer}`"),
+        ("attention", tokens),
+        ("stages to freeze", str(len(spec.stages))),
+        ("know before use", spec.note or "nothing beyond the above"),
+    ]
+    lines = [f"| **{name}** | {text} |" for name, text in rows]
+    return "\n".join([f"## {spec.title}", "", "| | |", "|---|---|", *lines])
+
+
+def _shown(values: float | tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in (values if isinstance(values, tuple) else (values,)))
+
+
 def api() -> str:
     """Return one section per module of the package, in alphabetical order."""
     modules = _modules()
@@ -95,6 +137,7 @@ def _section(name: str, path: Path) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "generated/benchmarks.md": benchmarks,
     "generated/datasets.md": datasets,
+    "generated/models.md": models,
     "generated/results.md": results,
     "generated/api.md": api,
 }

@@ -93,3 +93,11 @@ def test_a_site_without_pages_is_no_success(tmp_path):
     assert check_offline.main([str(tmp_path)]) == 0
     (tmp_path / "style.css").write_text("@font-face { src: url('https://fonts.example/a.woff2') }")
     assert check_offline.main([str(tmp_path)]) == 1
+
+
+def test_the_page_of_architectures_has_a_card_for_each():
+    from medxai_helpers.models import MODELS
+
+    text = pages.models()
+    assert all(f"## {spec.title}\n" in text and f"`{spec.cam_layer}`" in text for spec in MODELS.values())
+    assert "| `resnet18` | 11.69 | 1,814 | 224 |" in text
