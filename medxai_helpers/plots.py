@@ -91,6 +91,46 @@ def draw_history(axes: Sequence[Axes], history: pd.DataFrame) -> Sequence[Axes]:
     return axes
 
 
+class LiveHistory:
+    """Draw the curves anew after every epoch: ``fit(..., on_epoch=LiveHistory(figure))``. Introduced in chapter 06.
+
+    In a notebook the figure under the cell is replaced; elsewhere the figure is drawn and shown by whoever made it.
+
+    Parameters
+    ----------
+    figure : Figure
+        Empty.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        self.rows: list[dict[str, float]] = []
+        self.handle: Any = None
+
+    def __call__(self, row: dict[str, float]) -> None:
+        """Take one finished row of the history."""
+        import pandas as pd
+
+        self.rows.append(row)
+        self.figure.clear()
+        panels = self.figure.subplots(1, 2)
+        draw_history(panels, pd.DataFrame(self.rows).set_index("epoch"))
+        self._show()
+
+    def _show(self) -> None:
+        try:
+            from IPython import get_ipython
+            from IPython.display import display
+        except ImportError:
+            return
+        if get_ipython() is None:
+            return
+        if self.handle is None:
+            self.handle = display(self.figure, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self.handle.update(self.figure)
+
+
 def draw_search(axes: Axes, table: pd.DataFrame, measure: str) -> Axes:
     """Draw the value of every trial of a search, and the best so far. Introduced in chapter 10.
 

@@ -58,12 +58,12 @@ def fit(
     settings : TrainingSettings
         Everything else.
     on_epoch : callable, optional
-        Called with each finished row of the history, for example to draw a curve.
+        Called with each finished row of the history; :class:`medxai_helpers.plots.LiveHistory` draws curves with it.
     classes : sequence of str, optional
         Names of the classes, kept with the run.
     folder : Path, optional
         Keep ``last.pt`` and ``best.pt`` there, and the finished run. A run that was killed goes on exactly where its
-        last checkpoint was made; a finished one is returned.
+        last checkpoint was made (with several processes: but for dropout's draws); a finished one is returned.
     save_every : int, optional
         Also write ``last.pt`` after so many batches; default: after every epoch.
 

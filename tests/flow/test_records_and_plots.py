@@ -112,6 +112,16 @@ def test_plots_draw_on_what_they_are_given(cohort, trained, predictions, store, 
     plt.close(figure)
 
 
+def test_live_curves_grow_by_a_point_an_epoch(trained):
+    from matplotlib.figure import Figure
+
+    live = plots.LiveHistory(Figure())
+    for epoch, row in trained.history.iterrows():
+        live({"epoch": epoch, **row})
+        curve = live.figure.axes[0].lines[1].get_ydata()
+        np.testing.assert_allclose(curve, trained.history["validation_loss"].loc[:epoch])
+
+
 def test_history_panels_name_their_axes(trained):
     figure, axes = plt.subplots(1, 2)
     plots.draw_history(axes, trained.history)
