@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#595959"
 HEAT = "inferno"
+LINES = ("-", "--", ":")
+"""Told apart by these once the five colours are used up."""
 LONGEST_TITLE = 48
 """Characters above a pair of images; a longer title takes two lines."""
 STYLE: dict[str, Any] = {
@@ -334,4 +336,85 @@ def draw_curves(axes: Sequence[Axes], curves: Mapping[str, Curves]) -> Sequence[
             panel.plot(found.share, getattr(found, part).mean(axis=0), style, label=name)
         panel.set(xlabel=f"share of pixels, {part}", ylabel="probability of the class", ylim=(0, 1))
     axes[0].legend(frameon=False, fontsize=8)
+    return axes
+
+
+def draw_roc(axes: Axes, curves: pd.DataFrame, title: str) -> Axes:
+    """Draw one ROC curve per class, from ``roc_curves``, beside the diagonal of guessing. Introduced in chapter 15."""
+    for number, (name, curve) in enumerate(curves.groupby("class", sort=False)):
+        rates = curve["false_positive_rate"], curve["true_positive_rate"]
+        axes.plot(*rates, ls=LINES[number // 5 % 3], label=str(name))
+    axes.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
+    axes.set(xlabel="false positive rate (1 - specificity)", ylabel="true positive rate (sensitivity)", title=title)
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
+def draw_precision_recall(axes: Axes, curves: pd.DataFrame, prevalence: dict[str, float], title: str) -> Axes:
+    """Draw one curve per class, from ``precision_recall_curves``, beside its prevalence. Introduced in chapter 15."""
+    for number, (name, curve) in enumerate(curves.groupby("class", sort=False)):
+        (line,) = axes.plot(curve["recall"], curve["precision"], drawstyle="steps-pre", ls=LINES[number // 5 % 3])
+        line.set_label(str(name))
+        axes.axhline(prevalence[str(name)], color=line.get_color(), ls=":", lw=1)
+    axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)", ylim=(0, 1.03), title=title)
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
+def draw_estimates(axes: Axes, table: pd.DataFrame, label: str, title: str, *, reference: float | None = None) -> Axes:
+    """Draw values with their intervals, one row each, named by the column ``label``. Introduced in chapter 16.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where.
+    table : DataFrame
+        Columns ``value``, ``low``, ``high``, and the one that names the rows.
+    label, title : str
+        That column, and the title with n in it.
+    reference : float, optional
+        A dashed line: no difference, a baseline, a published number.
+    """
+    rows = np.arange(len(table))
+    axes.hlines(rows, table["low"], table["high"], color=BLUE, lw=2)
+    axes.plot(table["value"], rows, "o", color=VERMILION)
+    if reference is not None:
+        axes.axvline(reference, color=GREY, ls="--", lw=1)
+    axes.set_yticks(rows, list(table[label].astype(str)))
+    axes.invert_yaxis()
+    axes.set(title=title, ylim=(len(table) - 0.5, -0.5))
+    return axes
+
+
+def draw_reliability(axes: Axes, table: pd.DataFrame, title: str) -> Axes:
+    """Draw promised against observed shares, with counts, from ``reliability``. Introduced in chapter 17."""
+    middle, width = (table["from"] + table["to"]) / 2, table["to"] - table["from"]
+    counts = axes.twinx()
+    counts.bar(middle, table["n"], width=0.9 * width, color=GREY, alpha=0.25)
+    counts.set(ylabel="images (bars)", ylim=(0, 3 * table["n"].max()))
+    counts.spines["right"].set_visible(True)
+    axes.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
+    away = [table["observed"] - table["low"], table["high"] - table["observed"]]
+    axes.errorbar(table["confidence"], table["observed"], yerr=away, fmt="o", color=BLUE, capsize=2)
+    axes.set(xlabel="promised (mean probability)", ylabel="observed share", xlim=(0, 1), ylim=(0, 1.03), title=title)
+    return axes
+
+
+def draw_risk_coverage(axes: Axes, curves: dict[str, pd.DataFrame], title: str) -> Axes:
+    """Draw the share of mistakes among the answers given, one curve per model. Introduced in chapter 17."""
+    for name, curve in curves.items():
+        axes.plot(curve["coverage"], curve["risk"], drawstyle="steps-post", label=name)
+    axes.set(xlabel="coverage (share of images answered)", ylabel="risk (share of mistakes)", title=title)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
+def draw_corruption(axes: Axes, curves: pd.DataFrame, label: str, title: str) -> Axes:
+    """Draw a score by severity with its intervals, one line per kind of corruption. Introduced in chapter 15."""
+    for marker, (name, curve) in zip("os^Dvx", curves.groupby("kind", sort=False), strict=False):
+        axes.plot(curve["severity"], curve["value"], marker=marker, label=str(name))
+        axes.fill_between(curve["severity"], curve["low"], curve["high"], alpha=0.12)
+    axes.set(xlabel="severity (0: as it is)", ylabel=label, title=title)
+    axes.legend(frameon=False, fontsize=8, ncols=2)
     return axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from medxai_helpers.evaluation.intervals import Estimate, wilson_interval
+from medxai_helpers.evaluation.intervals import Estimate, check_draw, wilson_interval
 from medxai_helpers.evaluation.metrics import Counts, count_statistic
 from medxai_helpers.evaluation.resampling import Floats, Statistic, make_sampling, percentile_ends, resample
 
@@ -163,6 +163,7 @@ def at_thresholds(
     """
     import pandas as pd
 
+    check_draw(resamples, level)
     unknown = sorted(set(thresholds) - set(predictions.classes))
     if unknown:
         raise ValueError(f"Expected thresholds of the classes {predictions.classes}, but got {unknown}.")

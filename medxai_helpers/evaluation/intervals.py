@@ -167,7 +167,7 @@ def bootstrap_interval(
     Source: Efron and Tibshirani 1993; BCa: Efron 1987.
     """
     statistic = _statistic(predictions, score)
-    _check_draw(resamples, level, method)
+    check_draw(resamples, level, method)
     sampling = make_sampling(predictions, unit, stratified=stratified)
     value = float(value_of(statistic, len(predictions)))
     scores = resample(statistic, sampling, resamples, seed)
@@ -201,7 +201,7 @@ def bootstrap_table(
     unit, stratified, seed, resamples, level
         As in :func:`bootstrap_interval`.
     """
-    _check_draw(resamples, level, "percentile")
+    check_draw(resamples, level)
     chosen = [find_metric(metric) for metric in metrics]
     statistics = [metric.checked(predictions) for metric in chosen]
     sampling = make_sampling(predictions, unit, stratified=stratified)
@@ -247,7 +247,7 @@ def ranking_report(
     """
     import pandas as pd
 
-    _check_draw(resamples, level, "percentile")
+    check_draw(resamples, level)
     truth = predictions.one_hot
     table = pd.DataFrame({"positives": truth.sum(axis=0), "prevalence": truth.mean(axis=0)}, predictions.classes)
     sampling = make_sampling(predictions, unit)
@@ -282,7 +282,8 @@ def confusion_statistic(predictions: Predictions, score: ConfusionScore) -> Stat
     return lambda weights: score(np.asarray(sums @ weights, dtype=np.float64).T.reshape(-1, k, k))
 
 
-def _check_draw(resamples: int, level: float, method: str) -> None:
+def check_draw(resamples: int, level: float, method: str = "percentile") -> None:
+    """Refuse a number of resamples, a coverage or a method that cannot be."""
     if resamples < 100 or not 0 < level < 1 or method not in METHODS:
         raise ValueError(
             f"Expected 100 resamples or more, 0 < level < 1 and a method among {METHODS}, "

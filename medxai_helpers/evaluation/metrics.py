@@ -83,7 +83,7 @@ def ratio(numerator: Scores, denominator: Scores) -> Scores:
 def mean_statistic(values: NDArray[Any]) -> Statistic:
     """Return the weighted mean of one value per image."""
     as_floats = np.asarray(values, dtype=np.float64)
-    return lambda weights: np.asarray((as_floats @ weights) / weights.sum(axis=0, dtype=np.float64))
+    return lambda weights: ratio(as_floats @ weights, weights.sum(axis=0, dtype=np.float64))
 
 
 def brier_scores(predictions: Predictions) -> Scores:
