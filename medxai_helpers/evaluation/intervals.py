@@ -80,7 +80,7 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
     Examples
     --------
     >>> print(wilson_interval(270, 300))
-    0.9000 (95 % interval 0.8609 to 0.9290, n = 300)
+    0.9000 (95 % interval 0.8608 to 0.9291, n = 300)
 
     Source: Wilson 1927, as computed by SciPy.
     """
