@@ -141,7 +141,7 @@ def against_files(case: Case) -> dict[str, Any]:
         for _ in range(REPEATS):
             plain.append(clocked(lambda: plain_epoch(model, loader, optimizer)))
             ours.append(fit_seconds(case, store, targets, 1))
-    return row(case, "plain loop, files", min(plain), min(ours)) | {"goal": case.goal}
+    return row(case, "plain loop, files", min(plain), min(ours)) | {"goal": case.goal or ""}
 
 
 def against_memory(case: Case) -> dict[str, Any]:
