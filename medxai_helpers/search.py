@@ -191,6 +191,26 @@ def search_settings(
         If the space is empty or a drawn value cannot be.
     ImportError
         If Optuna is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from medxai_helpers.training import FeatureStore
+    >>> points = FeatureStore(np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32))
+    >>> found = search_settings(
+    ...     lambda: nn.Linear(2, 2),
+    ...     points,
+    ...     (points.values[:, 0] > 0).astype(int),
+    ...     train=np.arange(40),
+    ...     validation=np.arange(40, 60),
+    ...     settings=TrainingSettings(epochs=2),
+    ...     space={"learning_rate": Between(1e-4, 1e-1, log=True)},
+    ...     trials=2,
+    ...     folder=Path(tempfile.mkdtemp()),
+    ... )
+    epoch 1/2 ...
+    >>> len(found.table()), 1e-4 <= found.best.learning_rate <= 1e-1
+    (2, True)
     """
     if not space or trials < 1:
         raise ValueError(f"Expected a space of at least one setting and a trial, but got {dict(space)} and {trials}.")

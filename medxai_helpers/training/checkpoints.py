@@ -120,7 +120,8 @@ class Keeper:
         content = torch.load(self.folder / LAST_FILE, map_location="cpu", weights_only=True)
         self._compare(json.loads(content["identity"]))
         for name, part in self.parts.items():
-            part.load_state_dict(content["state"][name])
+            if name in content["state"]:  # a run begun on several devices has no scaler of ours
+                part.load_state_dict(content["state"][name])
         torch.random.set_rng_state(content["random"]["torch"])
         self.generator.set_state(content["random"]["generator"])
         if "cuda" in content["random"] and torch.cuda.is_available():

@@ -75,6 +75,17 @@ def fit(
         If the loss is no longer a number; the message has the step, the learning rate and the rows of the batch.
     MemoryError
         If a batch does not fit; the message has the batch size to try.
+
+    Examples
+    --------
+    >>> from medxai_helpers.training import FeatureStore
+    >>> points = FeatureStore(np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32))
+    >>> parts = {"train": np.arange(150), "validation": np.arange(150, 200)}
+    >>> settings = TrainingSettings(epochs=10, learning_rate=0.1)
+    >>> run = fit(nn.Linear(2, 2), points, (points.values[:, 0] > 0).astype(int), **parts, settings=settings)
+    epoch 1/10 ...
+    >>> bool(run.history["validation_accuracy"].iloc[-1] > 0.9)
+    True
     """
     settings = resolved(settings)
     _check(store, targets, train, validation, settings)
