@@ -219,16 +219,19 @@ def draw_overlays(
         Where the images come from; stands in the title.
     words : tuple of str
         What stands before the true and the predicted class: a paper's own, for example ``("Real", "Predicho")``.
+
+    Of many labels, all that are true and all that are predicted are listed, and the one that a map explains stands
+    below it.
     """
     from medxai_helpers.explanation import METHODS
 
-    scaled, names = heatmaps.scaled(images.shape[1]), predictions.classes
+    scaled, answers = heatmaps.scaled(images.shape[1]), predictions.table()
     columns = min(2, len(images))
     grid = figure.subplots(-(-len(images) // columns), 2 * columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for position, (plain, overlay) in enumerate(grid.reshape(-1, 2)[: len(images)]):
-        truth, guess = names[predictions.targets[position]], names[predictions.predicted[position]]
+        truth, guess = (answers[name][position].replace("|", ", ") or "none" for name in ("true", "predicted"))
         draw_image(plain, images[position])
         line = f"{words[0]}: {truth} | {words[1]}: {guess}"
         line = line if len(line) <= LONGEST_TITLE else line.replace(" | ", " |\n")
@@ -236,7 +239,9 @@ def draw_overlays(
         title.set_in_layout(False)  # it runs on over the overlay, whose blank title keeps the room
         draw_image(overlay, images[position], " ")
         shown = overlay.imshow(scaled[position], cmap=HEAT, alpha=0.5, vmin=0, vmax=1)
-        note_below = f"raw maximum {heatmaps.strength[position]:.2g}"
+        by_label = predictions.many_label and heatmaps.targets.ndim == 1
+        asked = f"{predictions.classes[heatmaps.targets[position]]}, " if by_label else ""
+        note_below = f"{asked}raw maximum {heatmaps.strength[position]:.2g}"
         overlay.text(0.5, -0.04, note_below, transform=overlay.transAxes, ha="center", va="top", fontsize=8)
     title = METHODS[heatmaps.method].title
     figure.colorbar(shown, ax=list(grid.flat), shrink=0.6, label=f"{title}, share of the map's own maximum")

@@ -199,3 +199,18 @@ def test_overlays_take_a_papers_words_and_break_a_long_title(trained, cohort, st
     names = [few.classes[index] for index in (few.targets[0], few.predicted[0])]
     assert f"{words[0]}: {names[0]} |\n{words[1]}: {names[1]}" in titles
     plt.close(figure)
+
+
+def test_overlays_of_many_labels_list_them_and_name_the_one_explained():
+    images, classes = np.zeros((2, 8, 8), np.uint8), ("mass", "nodule", "edema")
+    ids, truth = np.array(["a", "b"]), np.array([[1, 0, 1], [0, 0, 0]])
+    logits = np.array([[2.0, 3.0, -4.0], [-1.0, -2.0, -3.0]], np.float32)
+    answers = mx.Predictions(classes, ids, ids, truth, logits)
+    maps = mx.Heatmaps(np.ones((2, 2, 2), np.float32), np.array([2, 1]), "layer")
+    figure = plots.draw_overlays(plt.figure(), images, maps, answers, "Phantoms")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert "True: mass, edema | Predicted: mass, nodule" in titles
+    assert "True: none | Predicted: none" in titles
+    notes = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert notes == ["edema, raw maximum 1", "nodule, raw maximum 1"]
+    plt.close(figure)
