@@ -307,7 +307,7 @@ def draw_grades(axes: Axes, summary: pd.DataFrame, measure: str, *, chance: floa
     if chance is not None:
         axes.axvline(chance, color=VERMILION, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(rows)), [str(name) for name in rows.index])
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set(xlabel=f"{measure} (mean, 95 % interval)", title=f"{measure} (n up to {int(rows['n'].max())})")
     return axes
 
