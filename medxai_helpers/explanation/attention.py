@@ -95,7 +95,7 @@ def attention_rollout(
     Parameters
     ----------
     model, images, targets
-        As in :func:`medxai_helpers.grad_cam`; the targets are only noted.
+        As in :func:`medxai_helpers.explanation.grad_cam`; the targets are only noted.
     grid : (int, int), optional
         Rows and columns of the patches; default: found from the number of tokens.
     heads : {"mean", "max", "min"}

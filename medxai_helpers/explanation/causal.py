@@ -32,7 +32,7 @@ def lesion_effect(model: nn.Module, images: torch.Tensor, twins: torch.Tensor, t
     images, twins : tensor
         (b, C, H, W), standardised, row for row the same patients with and without the lesion.
     targets
-        As in :func:`medxai_helpers.explain`, but not ``None``: both are scored for one class.
+        As in :func:`medxai_helpers.explanation.explain`, but not ``None``: both are scored for one class.
 
     Introduced in chapter 20.
     """

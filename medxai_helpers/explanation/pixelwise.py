@@ -30,7 +30,7 @@ def integrated_gradients(
     Parameters
     ----------
     model, images, targets
-        As in :func:`medxai_helpers.grad_cam`.
+        As in :func:`medxai_helpers.explanation.grad_cam`.
     steps : int
         Points on the way (Gauss-Legendre), at least 1.
     baseline : float
@@ -68,7 +68,7 @@ def occlusion(
     Parameters
     ----------
     model, images, targets
-        As in :func:`medxai_helpers.grad_cam`.
+        As in :func:`medxai_helpers.explanation.grad_cam`.
     window, stride : int, optional
         Side of the square and its step in pixels; default: a sixth of the image, and half of that.
     baseline : float
