@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,13 +141,15 @@ def make_record(
     }
     data = {"name": cohort.card.name, "source": cohort.source, "images": len(cohort)}
     parameters = sum(parameter.numel() for parameter in run.model.parameters())
+    plan = getattr(run.model, "architecture", None)
+    built_as = asdict(plan) if is_dataclass(plan) and not isinstance(plan, type) else None
     return RunRecord(
         study=study,
         arm=arm,
         paper=paper,
         data=data | {"sha256": checksum or cohort.pixels.fingerprint()},
         split={"scheme": split.scheme, "seed": split.seed, "sizes": split.sizes},
-        settings=run.settings.as_dict() | {"parameters": parameters},
+        settings=run.settings.as_dict() | {"parameters": parameters, "architecture": built_as},
         scores={name: estimate.as_dict() for name, estimate in scores(predictions, penalty).items()},
         details=details,
         hardware=dict(runtime.hardware()),

@@ -35,6 +35,7 @@ def test_a_record_says_all_that_matters(record, predictions):
     assert record.scores["accuracy"]["value"] == pytest.approx(predictions.correct.mean())
     assert record.scores["accuracy"]["n"] == 18
     assert record.settings["parameters"] == 691_270
+    assert record.settings["architecture"]["name"] == "compact-cnn"
     assert record.data["images"] == 90
     assert record.split["sizes"] == {"train": 72, "validation": 18}
     assert np.sum(record.details["confusion"]) == 18
