@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
     from medxai_helpers.cohorts import Cohort
+    from medxai_helpers.evaluation import Estimate
     from medxai_helpers.explanation import Cascade, Curves, Heatmaps
     from medxai_helpers.predictions import Predictions
 
@@ -422,4 +423,29 @@ def draw_corruption(axes: Axes, curves: pd.DataFrame, label: str, title: str) ->
         axes.fill_between(curve["severity"], curve["low"], curve["high"], alpha=0.12)
     axes.set(xlabel="severity (0: as it is)", ylabel=label, title=title)
     axes.legend(frameon=False, fontsize=8, ncols=2)
+    return axes
+
+
+def draw_effects(axes: Axes, effects: Mapping[str, Estimate], measure: str, title: str) -> Axes:
+    """Draw estimates with their intervals, a line each, around a dashed line at no effect. Introduced in chapter 03.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    effects : mapping of str to Estimate
+        Differences by name, from top to bottom.
+    measure : str
+        What differs, with its unit; the level of the intervals is added.
+    title : str
+        Source of the images and n.
+    """
+    for height, effect in enumerate(effects.values()):
+        axes.plot([effect.low, effect.high], [height, height], color=BLUE, linewidth=2)
+        axes.plot(effect.value, height, "o", color=BLUE)
+    axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(effects)), list(effects))
+    axes.set_ylim(len(effects) - 0.5, -0.5)
+    levels = sorted({f"{100 * effect.level:g} %" for effect in effects.values()})
+    axes.set(xlabel=f"{measure}, {' and '.join(levels)} interval", title=title)
     return axes
