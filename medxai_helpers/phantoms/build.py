@@ -72,8 +72,9 @@ def build_phantom(name: str, *, per_class: int, size: int | None = None, seed: i
     name : str
         Key of ``PHANTOMS``.
     per_class : int
-        Images of each class; a patient has several and belongs to one class. A many-label phantom has as many images
-        as ``per_class`` times its classes, and draws each patient's findings.
+        Images of each class; a patient has several and belongs to one class. A phantom with unequal shares has that
+        many on average, in whole patients. A many-label phantom has as many images as ``per_class`` times its classes,
+        and draws each patient's findings.
     size : int, optional
         Edge in pixels, 32 to 512; by default the phantom's own.
     seed : int

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Literal
 
 from medxai_helpers.phantoms.chest_labels import CHESTXRAY14_FINDINGS, draw_findings
+from medxai_helpers.phantoms.dermoscopy_labels import HAM10000_CLASSES, PREVALENCE, softened
 from medxai_helpers.phantoms.rendering import Rendering
 
 Render = Callable[[str, int, int, int], Rendering]
@@ -39,7 +40,9 @@ class Phantom:
         Names in ``worker.ANATOMIES`` that a cohort needs; they are prepared side by side before it is rendered.
     draw_label : callable, optional
         ``draw_label(patient_seed) -> label`` of a many-label phantom: class names joined by ``|``, empty for none. By
-        default an image has one class and every class has as many images.
+        default an image has one class.
+    shares : mapping of class name to float, optional
+        Share of each class in a cohort; by default every class has as many images.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Phantom:
     lesions: bool = True
     anatomies: tuple[str, ...] = ()
     draw_label: Callable[[int], str] | None = None
+    shares: Mapping[str, float] | None = None
 
     @property
     def task(self) -> Literal["multi-class", "multi-label"]:
@@ -197,13 +201,14 @@ _KVASIR_SEG = Phantom(
 
 _HAM10000 = Phantom(
     name="ham10000",
-    classes=("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"),
+    classes=HAM10000_CLASSES,
     channels=3,
     size=96,
     frames=2,
     render=_lazily("dermoscopy", "render_ham10000"),
     credit=_DRAWN_CREDIT.format("dermoscopic picture"),
     anatomies=("tiles",),
+    shares=softened(PREVALENCE),
 )
 
 PHANTOMS: dict[str, Phantom] = {

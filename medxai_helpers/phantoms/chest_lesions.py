@@ -87,7 +87,7 @@ def _ball(rng: Generator, anatomy: ChestAnatomy, side: int, radius_mm: tuple[flo
 
 def _mass(rng: Generator, anatomy: ChestAnatomy, conspicuity: float) -> Field:
     """A lobulated ball of more than 3 cm."""
-    return _ball(rng, anatomy, int(rng.integers(2)), (24, 41), 0.12) * np.float32(0.8 + 0.2 * conspicuity)
+    return _ball(rng, anatomy, int(rng.integers(2)), (27, 42), 0.12) * np.float32(0.95 + 0.3 * conspicuity)
 
 
 def _nodule(rng: Generator, anatomy: ChestAnatomy, conspicuity: float) -> Field:

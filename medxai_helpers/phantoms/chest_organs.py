@@ -28,7 +28,7 @@ def _scaled(slabs: Field, across: float, down: float, fixed_mm: tuple[float, flo
 
 def paint_cardiomegaly(rng: Generator, anatomy: ChestAnatomy, conspicuity: float) -> Lesion:
     """Paint a wider heart, scaled about its upper right corner, wherever that was lung. Introduced in chapter 13."""
-    growth = 0.18 + 0.28 * conspicuity * rng.uniform(0.8, 1.2)
+    growth = 0.13 + 0.27 * conspicuity * rng.uniform(0.8, 1.2)
     seen = np.argwhere(anatomy.heart.max(0) > 0.5) * LESION_MM
     fixed = (seen[:, 0].min() + _HEART_CORNER_MM[0], float(np.median(seen[:, 1])) + _HEART_CORNER_MM[1])
     heart = _scaled(anatomy.heart, 1 + growth, 1 + 0.45 * growth, fixed)

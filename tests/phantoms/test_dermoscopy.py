@@ -7,17 +7,13 @@ import numpy as np
 import pytest
 
 from medxai_helpers.phantoms.catalogue import PHANTOMS
-from medxai_helpers.phantoms.dermoscopy import (
-    HAM10000_CLASSES,
-    PREVALENCE,
-    REACH,
-    draw_label,
-    render_ham10000,
-)
+from medxai_helpers.phantoms.dermoscopy import REACH, render_ham10000
+from medxai_helpers.phantoms.dermoscopy_labels import HAM10000_CLASSES, PREVALENCE, SMALLEST_SHARE, softened
 from medxai_helpers.phantoms.dermoscopy_lesions import PAINTERS
 from medxai_helpers.phantoms.dermoscopy_skin import TONES, draw_shot, draw_skin, field_of_view
 from medxai_helpers.phantoms.kit import stream
 from medxai_helpers.phantoms.rendering import Mask, Rendering
+from medxai_helpers.phantoms.worker import Plan, plan_rows
 
 SIZE = 96
 PATIENTS = range(400, 406)
@@ -115,10 +111,30 @@ def test_frames_show_one_lesion_from_other_places() -> None:
 def test_prevalence_is_that_of_the_original() -> None:
     assert sum(PREVALENCE.values()) == pytest.approx(1)
     assert PREVALENCE["nv"] == pytest.approx(6705 / 10015)
-    rng = np.random.default_rng(0)
-    labels = [draw_label(rng) for _ in range(2000)]
-    for label, share in PREVALENCE.items():
-        assert labels.count(label) / 2000 == pytest.approx(share, abs=0.04)
+
+
+def test_a_cohort_is_as_imbalanced_as_the_original_but_for_the_rarest_classes() -> None:
+    rows = plan_rows(Plan("ham10000", 86, SIZE, 0))
+    counts = {label: sum(row.label == label for row in rows) for label in HAM10000_CLASSES}
+    assert sum(counts.values()) == pytest.approx(602, abs=7)
+    rare = [label for label, share in PREVALENCE.items() if share < SMALLEST_SHARE]
+    assert rare == ["akiec", "df", "vasc"]
+    assert [counts[label] / 602 for label in rare] == pytest.approx([SMALLEST_SHARE] * 3, abs=0.01)
+    ratio = counts["nv"] / counts["mel"]
+    assert ratio == pytest.approx(PREVALENCE["nv"] / PREVALENCE["mel"], rel=0.1)
+    assert len({row.group for row in rows}) == len({(row.label, row.patient_seed) for row in rows}) == len(rows) / 2
+
+
+def test_softening_keeps_the_sum_and_the_proportions_of_frequent_classes() -> None:
+    soft = softened(PREVALENCE)
+    assert sum(soft.values()) == pytest.approx(1)
+    assert min(soft.values()) == SMALLEST_SHARE
+    assert soft["nv"] / soft["bkl"] == pytest.approx(PREVALENCE["nv"] / PREVALENCE["bkl"])
+    assert softened(PREVALENCE, smallest=0) == pytest.approx(dict(PREVALENCE))
+    pushed = softened({"a": 0.60, "b": 0.26, "c": 0.14}, smallest=0.25)  # making room for c pushes b below too
+    assert pushed == {"a": 0.5, "b": 0.25, "c": 0.25}
+    with pytest.raises(ValueError, match=r"smallest to be 0 to 1 / 7, but got 0\.2"):
+        softened(PREVALENCE, smallest=0.2)
 
 
 def test_masks_agree_between_sizes() -> None:

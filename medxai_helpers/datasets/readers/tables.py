@@ -42,7 +42,7 @@ def read_chestxray14(folder: Path, card: DatasetCard, *, on_error: OnError = "ra
     refusals = Refusals(on_error)
     root = scanning.find_layout(folder, lambda place: _first_file(place, ENTRIES) is not None, f"one of {ENTRIES}")
     listed = scanning.read_csv(root / str(_first_file(root, ENTRIES)), CHEST_COLUMNS)
-    table = _chest_table(listed)
+    table = chest_table(listed)
     table = _known_labels(table, card, root, refusals)
     table, absent = _with_paths(table, _image_paths(root, "images", refusals), root, refusals)
     table["official"] = _official(root, table["image_id"])
@@ -96,7 +96,8 @@ def _first_file(folder: Path, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if (folder / name).is_file()), None)
 
 
-def _chest_table(listed: pd.DataFrame) -> pd.DataFrame:
+def chest_table(listed: pd.DataFrame) -> pd.DataFrame:
+    """Bring the rows of ``Data_Entry_2017`` (read as text) to the columns of a cohort's table."""
     import pandas as pd
 
     label = listed["Finding Labels"].where(listed["Finding Labels"] != NO_FINDING, "")
@@ -192,19 +193,30 @@ def _rows_without_image(absent: pd.Series[str], listed: int) -> list[str]:
 
 
 def _chest_boxes(root: Path, table: pd.DataFrame) -> pd.DataFrame | None:
-    """Read the box list: its header splits "Bbox [x,y,w,h]" over four columns, so they are taken by position."""
-    import pandas as pd
-
     path = root / BOXES
     if not path.is_file():
         return None
+    boxes = chest_boxes(path)
+    return boxes[boxes["image_id"].isin(table["image_id"])].reset_index(drop=True)
+
+
+def chest_boxes(path: Path) -> pd.DataFrame:
+    """Read the box list: its header splits "Bbox [x,y,w,h]" over four columns, so they are taken by position.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such list.
+    """
+    import pandas as pd
+
     try:
         boxes = pd.read_csv(path, usecols=range(6), names=list(BOX_COLUMNS), header=0)
     except (ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"Expected boxes in {path}, but it cannot be read ({error}). Download it again.") from error
     boxes["image_id"] = boxes["image_id"].astype(str).str.removesuffix(".png")
     boxes["label"] = boxes["label"].replace(BOX_NAMES)
-    return boxes[boxes["image_id"].isin(table["image_id"])].reset_index(drop=True)
+    return boxes
 
 
 def _ham_masks(root: Path, table: pd.DataFrame, refusals: Refusals) -> FilePixels | None:
