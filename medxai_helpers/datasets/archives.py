@@ -168,7 +168,10 @@ class _Zip:
                 raise ValueError(f"its member {info.filename!r} is encrypted")
             kind = stat.S_IFMT(info.external_attr >> 16)
             plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
-            yield Member(info.filename, info.file_size, "else" if not plain else "folder" if info.is_dir() else "file")
+            folder = info.filename.endswith(
+                "/"
+            )  # is_dir() of Python 3.11 fails for the empty name of a damaged archive
+            yield Member(info.filename, info.file_size, "else" if not plain else "folder" if folder else "file")
 
     def open(self, member: Member) -> IO[bytes]:
         return self.archive.open(member.name)
