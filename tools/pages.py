@@ -23,6 +23,13 @@ def results() -> str:
     return results_markdown(ROOT / "results") or "No run is recorded yet."
 
 
+def claims() -> str:
+    """Return the ledger of the five papers' claims, every verdict computed now."""
+    from medxai_helpers.papers import papers_markdown
+
+    return papers_markdown()
+
+
 def benchmarks() -> str:
     """Return one section per measurement in ``results/benchmarks/``."""
     files = sorted((ROOT / "results" / "benchmarks").glob("*.json"))
@@ -136,6 +143,7 @@ def _section(name: str, path: Path) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "generated/benchmarks.md": benchmarks,
+    "generated/claims.md": claims,
     "generated/datasets.md": datasets,
     "generated/models.md": models,
     "generated/results.md": results,

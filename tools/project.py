@@ -58,8 +58,11 @@ def package_files() -> list[Path]:
 
 
 def chapter_inputs() -> list[Path]:
-    """Return every file besides the notebook that a chapter's outputs depend on: package, versions, run records."""
-    records = (ROOT / "results").glob("*/*.json")
+    """Return every file besides the notebook that a chapter's outputs depend on: package, versions, run records.
+
+    Measurements of speed are shown on a page of their own, and by no chapter.
+    """
+    records = (path for path in (ROOT / "results").glob("*/*.json") if path.parent.name != "benchmarks")
     return [*package_files(), *CONSTRAINTS, *sorted(records)]
 
 

@@ -1,5 +1,13 @@
 """Judging: how good the predictions are, and how sure that is."""
 
+from medxai_helpers.evaluation.audit import (
+    AccuracyDifference,
+    Printed,
+    PublishedTable,
+    audit_report,
+    differ,
+    sizes_that_fit,
+)
 from medxai_helpers.evaluation.calibration import (
     Scaling,
     calibration_error,
@@ -52,6 +60,7 @@ from medxai_helpers.evaluation.subgroups import subgroup_table
 
 __all__ = [
     "METRICS",
+    "AccuracyDifference",
     "AcrossSeeds",
     "Comparison",
     "ConformalSets",
@@ -60,10 +69,13 @@ __all__ = [
     "EvaluationReport",
     "McNemar",
     "Metric",
+    "Printed",
+    "PublishedTable",
     "Scaling",
     "across_seeds",
     "area_under_risk",
     "at_thresholds",
+    "audit_report",
     "bootstrap_interval",
     "bootstrap_table",
     "calibration_error",
@@ -77,6 +89,7 @@ __all__ = [
     "corrupt",
     "corruption_curve",
     "delong",
+    "differ",
     "evaluate",
     "fit_temperature",
     "fit_vector_scaling",
@@ -93,6 +106,7 @@ __all__ = [
     "risk_coverage",
     "roc_curves",
     "sample_size",
+    "sizes_that_fit",
     "subgroup_table",
     "summary",
     "top_k",

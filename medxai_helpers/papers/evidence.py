@@ -38,7 +38,7 @@ class Finding:
 def finding_of(claim: Claim) -> Finding:
     """Compute what is known about a claim. Introduced in chapter 22.
 
-    A claim that cannot be tested here gives its reason and the command that would answer it.
+    A claim that cannot be tested here gives its reason, and the command that would answer it where there is one.
 
     Raises
     ------
@@ -46,7 +46,10 @@ def finding_of(claim: Claim) -> Finding:
         If the claim names a computation that does not exist.
     """
     if claim.evidence is None:
-        return Finding(claim.verdict, f"{claim.why} What would answer it: `{claim.command}`.")
+        answer = (
+            f"What would answer it: `{claim.command}`." if claim.command else "A plan for it is still to be written."
+        )
+        return Finding(claim.verdict, f"{claim.why} {answer}")
     if claim.evidence not in EVIDENCE:
         raise ValueError(
             f"Expected evidence among {sorted(EVIDENCE)}, but claim {claim.id!r} names {claim.evidence!r}."
@@ -246,6 +249,24 @@ def _no_cost(paper: Paper) -> Finding:  # noqa: ARG001
     return Finding(SUPPORTED if same else NOT_SUPPORTED, text)
 
 
+def _no_finding_accuracy(paper: Paper) -> Finding:
+    from medxai_helpers.datasets.catalogue import CATALOGUE
+    from medxai_helpers.datasets.packaged import chestxray14_labels
+
+    labels, findings = chestxray14_labels()["label"], CATALOGUE["chestxray14"].classes
+    present = labels.str.get_dummies("|").reindex(columns=list(findings), fill_value=0)
+    accuracy = 1 - float(present.to_numpy().mean())
+    printed = paper.accuracies[0].printed
+    text = (
+        f'Answering "no" to all {len(findings)} findings of all {len(labels):,} images, without looking at one, is '
+        "right in "
+        f"{accuracy:.3f} of the answers by the official label table; the paper prints {printed}. Accuracy says "
+        "nothing here; "
+        "the field reports AUROC per finding."
+    )
+    return Finding(NOT_SUPPORTED if accuracy >= printed.range[0] else SUPPORTED, text)
+
+
 def _no_pathology(paper: Paper) -> Finding:  # noqa: ARG001
     return Finding(
         NOT_SUPPORTED,
@@ -318,6 +339,7 @@ EVIDENCE: dict[str, Callable[[Paper], Finding]] = {
     "validation_against_test": _validation_against_test,
     "densenet_origin": _densenet_origin,
     "no_cost": _no_cost,
+    "no_finding_accuracy": _no_finding_accuracy,
     "no_pathology": _no_pathology,
     "compact_cnn_accuracy": _compact_cnn_accuracy,
     "medical_mnist_images": _medical_mnist_images,

@@ -36,12 +36,12 @@ class Claim:
     why : str
         Without evidence: what is missing.
     command : str
-        Without evidence: what would answer it.
+        Without evidence: what would answer it; empty as long as no plan for it is written.
 
     Raises
     ------
     ValueError
-        If the verdict is unknown, or a claim has neither evidence nor a reason and a command.
+        If the verdict is unknown, or a claim has neither evidence nor a reason for having none.
     """
 
     id: str
@@ -55,10 +55,8 @@ class Claim:
         if self.verdict not in VERDICTS:
             raise ValueError(f"Expected a verdict among {VERDICTS}, but claim {self.id!r} has {self.verdict!r}.")
         answered = self.evidence is not None
-        if answered == (self.verdict == UNTESTED) or not (answered or (self.why and self.command)):
-            raise ValueError(
-                f"Expected claim {self.id!r} to have evidence, or to be {UNTESTED!r} with a reason and a command."
-            )
+        if answered == (self.verdict == UNTESTED) or not (answered or self.why):
+            raise ValueError(f"Expected claim {self.id!r} to have evidence, or to be {UNTESTED!r} with a reason.")
 
 
 @dataclass(frozen=True)
