@@ -25,6 +25,7 @@ def load_dataset(
     source: Wanted = "auto",
     per_class: int = 100,
     seed: int | None = None,
+    balanced: bool = False,
     runtime: Runtime | None = None,
     on_error: OnError = "raise",
     **settings_of_reader: Any,
@@ -44,6 +45,8 @@ def load_dataset(
         complete.
     seed : int, optional
         Seed of a phantom cohort; default: the runtime's.
+    balanced : bool
+        Give a phantom cohort as many images of every class, also where its classes are unequal.
     runtime : Runtime, optional
         Default: :func:`medxai_helpers.runtime.current`.
     on_error : {"raise", "skip"}
@@ -69,7 +72,7 @@ def load_dataset(
         raise ValueError(_absent(card, settings.data_root))
     if place is None:
         seed = settings.seed if seed is None else seed
-        cohort = _phantom(card, per_class, seed, settings.cache, settings_of_reader)
+        cohort = _phantom(card, per_class, seed, balanced, settings.cache, settings_of_reader)
         log.info("%s. Real images: put %s into the folder that MEDXAI_DATA names.", cohort, card.archive)
     else:
         folder = archives.as_folder(place, settings.cache)
@@ -93,13 +96,15 @@ def _absent(card: DatasetCard, data_root: Path | None) -> str:
     )
 
 
-def _phantom(card: DatasetCard, per_class: int, seed: int, cache: Path, settings_of_reader: dict[str, Any]) -> Cohort:
+def _phantom(
+    card: DatasetCard, per_class: int, seed: int, balanced: bool, cache: Path, settings_of_reader: dict[str, Any]
+) -> Cohort:
     from medxai_helpers.phantoms import PHANTOMS, build_phantom, phantom_for
 
     if card.name not in PHANTOMS:
         raise ValueError(f"{card.title} has no phantom and needs its download. {card.how_to_get}")
     phantom = phantom_for(card.name, settings_of_reader)
-    made = build_phantom(phantom.name, per_class=per_class, seed=seed, cache=cache)
+    made = build_phantom(phantom.name, per_class=per_class, seed=seed, balanced=balanced, cache=cache)
     card = replace(card, channels=phantom.channels)
     extra = set(phantom.classes) - set(card.classes)
     if extra:  # a phantom may add a class without a lesion, which a set of lesions alone does not have

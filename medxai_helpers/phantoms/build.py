@@ -64,7 +64,9 @@ class PhantomSet:
         return len(self.images)
 
 
-def build_phantom(name: str, *, per_class: int, size: int | None = None, seed: int = 0, cache: Path) -> PhantomSet:
+def build_phantom(
+    name: str, *, per_class: int, size: int | None = None, seed: int = 0, balanced: bool = False, cache: Path
+) -> PhantomSet:
     """Return a phantom cohort of ``per_class`` images a class, rendered once and then read from ``cache``.
 
     Parameters
@@ -79,6 +81,8 @@ def build_phantom(name: str, *, per_class: int, size: int | None = None, seed: i
         Edge in pixels, 32 to 512; by default the phantom's own.
     seed : int
         The cohort; equal arguments give equal bytes, however many processes render.
+    balanced : bool
+        As many images of every class, also where the phantom has unequal shares.
     cache : Path
         Folder for the cohort and the prepared anatomy, below ``phantoms/``.
 
@@ -97,7 +101,7 @@ def build_phantom(name: str, *, per_class: int, size: int | None = None, seed: i
 
     Introduced in chapter 05.
     """
-    plan = _checked_plan(name, per_class, size, seed)
+    plan = _checked_plan(name, per_class, size, seed, balanced)
     folder = cohort_folder(plan, cache)
     if not is_complete(folder):
         write_folder(folder, lambda partial: render_cohort(plan, cache, partial, workers=os.cpu_count() or 1))
@@ -106,17 +110,18 @@ def build_phantom(name: str, *, per_class: int, size: int | None = None, seed: i
 
 def cohort_folder(plan: Plan, cache: Path) -> Path:
     """Folder of one cohort below ``cache``; its name changes with the package's sources."""
-    key = f"{plan.name}-{plan.per_class}x{plan.size}px-seed{plan.seed}-{source_hash()}"
+    classes = "-balanced" if plan.balanced else ""
+    key = f"{plan.name}-{plan.per_class}x{plan.size}px-seed{plan.seed}{classes}-{source_hash()}"
     return Path(cache) / "phantoms" / key
 
 
-def _checked_plan(name: str, per_class: int, size: int | None, seed: int) -> Plan:
+def _checked_plan(name: str, per_class: int, size: int | None, seed: int, balanced: bool) -> Plan:
     phantom = find_phantom(name)
     size = phantom.size if size is None else size
     _check_whole("per_class", per_class, 1, 100_000)
     _check_whole("size", size, SMALLEST_PX, LARGEST_PX)
     _check_whole("seed", seed, 0, 2**32 - 1)
-    return Plan(name, int(per_class), int(size), int(seed))
+    return Plan(name, int(per_class), int(size), int(seed), bool(balanced and phantom.shares is not None))
 
 
 def _check_whole(what: str, value: int, lowest: int, highest: int) -> None:

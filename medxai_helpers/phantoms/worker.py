@@ -43,6 +43,7 @@ class Plan:
     per_class: int
     size: int
     seed: int
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def plan_rows(plan: Plan) -> list[Row]:
 
 def images_per_class(plan: Plan, phantom: Phantom) -> dict[str, int]:
     """Images of each class: as many each, or by the phantom's shares in whole patients, and of each at least one."""
-    if phantom.shares is None:
+    if phantom.shares is None or plan.balanced:
         return dict.fromkeys(phantom.classes, plan.per_class)
     patients = plan.per_class * len(phantom.classes) / phantom.frames
     return {label: phantom.frames * max(1, round(phantom.shares[label] * patients)) for label in phantom.classes}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 
 import cv2
@@ -123,6 +124,11 @@ def test_a_cohort_is_as_imbalanced_as_the_original_but_for_the_rarest_classes() 
     ratio = counts["nv"] / counts["mel"]
     assert ratio == pytest.approx(PREVALENCE["nv"] / PREVALENCE["mel"], rel=0.1)
     assert len({row.group for row in rows}) == len({(row.label, row.patient_seed) for row in rows}) == len(rows) / 2
+
+
+def test_a_balanced_cohort_has_as_many_of_each() -> None:
+    counts = Counter(row.label for row in plan_rows(Plan("ham10000", 10, SIZE, 0, balanced=True)))
+    assert counts == dict.fromkeys(HAM10000_CLASSES, 10)
 
 
 def test_softening_keeps_the_sum_and_the_proportions_of_frequent_classes() -> None:
