@@ -337,8 +337,6 @@ def results_markdown(folder: Path) -> str:
 
 def _study_markdown(study: Study) -> str:
     first = study.records[0]
-    sizes = ", ".join(f"{size:,} {part}" for part, size in first.split["sizes"].items())
-    split = f"{first.split['scheme']}, seed {first.split['seed']}: {sizes}"
     data = f"{first.data['name']}, {first.data['source']}, {first.data['images']:,} images"
     data += f", SHA-256 `{first.data['sha256'][:16]}`"
     machine = f"{first.hardware['processor']}, {first.hardware['cores']} cores"
@@ -353,10 +351,21 @@ def _study_markdown(study: Study) -> str:
         _markdown_table(study.confusions()),
         f"**Comparable:** {'yes' if study.comparable else 'no'}. What differs:",
         "\n".join(f"- {difference}" for difference in study.differences),
-        f"**Data:** {data}. **Split:** {split}. **Hardware:** {machine}.",
+        f"**Data:** {data}. **Split:** {_splits(study)}. **Hardware:** {machine}.",
         f"**Again:** `{study.command}`",
     ]
     return "\n\n".join(lines)
+
+
+def _splits(study: Study) -> str:
+    """Say how the images were cut; where the arms differ in it, which arm how."""
+    arms: dict[str, list[str]] = {}
+    for record in study.records:
+        sizes = ", ".join(f"{size:,} {part}" for part, size in record.split["sizes"].items())
+        arms.setdefault(f"{record.split['scheme']}, seed {record.split['seed']}: {sizes}", []).append(record.arm)
+    if len(arms) == 1:
+        return next(iter(arms))
+    return "; ".join(f"{cut} ({', '.join(dict.fromkeys(names))})" for cut, names in arms.items())
 
 
 def _markdown_table(table: pd.DataFrame) -> str:

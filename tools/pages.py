@@ -17,10 +17,33 @@ PACKAGE = ROOT / "medxai_helpers"
 
 
 def results() -> str:
-    """Return the tables of every run record in ``results/``."""
+    """Return the tables of every run record in ``results/``, and of the leaks found in published splits."""
     from medxai_helpers.records import results_markdown
 
-    return results_markdown(ROOT / "results") or "No run is recorded yet."
+    return f"{results_markdown(ROOT / 'results')}\n\n{_leaks()}"
+
+
+def _leaks() -> str:
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "results/leaks").glob("*.json"))]
+    rows = [
+        (
+            leak["title"],
+            f"{leak['sizes']['train']:,} and {leak['sizes']['test']:,}",
+            f"{leak['exact_copies']:,}",
+            f"{leak['exact_or_near']:,}",
+            f"{leak['test_images_of_shared_groups']:,}" if "group" in leak else "the set names none",
+            f"`{leak['sha256'][:16]}`",
+        )
+        for leak in found
+    ]
+    head = ("archive", "training and test images", "exact copies", "exact or near", "of a shared patient", "SHA-256")
+    table = "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
+    return (
+        "## Leaks in published splits\n\nTest images of the official split that are copies of a training image, or "
+        "show a "
+        f"patient who is in the training part, counted on the real archives.\n\n{table}\n\n**Again:** `make results "
+        "STUDY=leaks`"
+    )
 
 
 def claims() -> str:

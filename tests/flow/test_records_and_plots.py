@@ -1,3 +1,4 @@
+import importlib
 import json
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 import medxai_helpers as mx
+from benchmarks.experiments._plan import run_study
 from medxai_helpers import plots, records
 
 mpl.use("Agg")
@@ -73,6 +75,20 @@ def test_the_results_page_shows_paper_and_runs(record, tmp_path):
     assert "**Comparable:** no" in text
 
 
+def test_the_results_page_says_which_arm_was_split_how(record, tmp_path):
+    facts = {"title": "T", "paper": "abarna", "question": "Q?", "published": {}, "published_note": "N."}
+    facts |= {"comparable": False, "differences": ["D."], "command": "make results"}
+    record.save(tmp_path)
+    (tmp_path / "s" / "study.json").write_text(json.dumps(facts))
+    one = records.results_markdown(tmp_path)
+    other = replace(record, arm="other", split=record.split | {"scheme": "by patient"})
+    other.save(tmp_path)
+    both = records.results_markdown(tmp_path)
+    assert f"({record.arm})" not in one
+    assert f"({record.arm}); by patient, seed" in both
+    assert "(other)" in both
+
+
 def test_the_committed_records_are_whole():
     study = records.Study.load(records.results_folder() / "sandoval2024")
     assert [record.settings["seed"] for record in study.records] == [0, 1, 2]
@@ -86,21 +102,22 @@ def test_the_committed_records_are_whole():
         assert record.settings["batch_size"] == 32
 
 
-def test_the_command_skips_finished_seeds(tmp_path, monkeypatch, cohort):
-    from benchmarks.experiments import sandoval2024 as study
-
-    monkeypatch.setattr(study.mx, "load_dataset", lambda *_, **__: cohort)
-    monkeypatch.setattr(study, "SEEDS", (0, 1))
-    monkeypatch.setattr(study, "settings", lambda seed, device: mx.TrainingSettings(epochs=1, device=device, seed=seed))
+@pytest.mark.parametrize("name", ["sandoval2024", "abarna"])
+def test_a_plan_runs_to_its_records_and_skips_finished_runs(name, tmp_path, monkeypatch):
+    plan = importlib.import_module(f"benchmarks.experiments.{name}")
+    images = {"sandoval2024": "medical-mnist", "abarna": "chest-xray-pneumonia"}[name]
     monkeypatch.setenv("MEDXAI_CACHE", str(tmp_path / "cache"))
-    study.main(tmp_path)
-    written = sorted((tmp_path / "sandoval2024").iterdir())
-    assert [path.name for path in written] == ["compact-cnn-seed0.json", "compact-cnn-seed1.json"]
+    cohort = mx.load_dataset(images, source="phantom", per_class=20)
+    arms = [replace(arm, settings=replace(arm.settings, epochs=1)) for arm in plan.arms(cohort)]
+    made = run_study(plan.STUDY, cohort, arms, seeds=(0, 1), folder=tmp_path)
+    written = sorted((tmp_path / name).iterdir())
+    assert [path.stem for path in written] == sorted(f"{arm.name}-seed{seed}" for arm in arms for seed in (0, 1))
+    assert all(record.data["source"] == "phantom" for record in made)
+    assert all(record.scores["accuracy"]["n"] == record.split["sizes"][record.details["part"]] for record in made)
     before = written[0].stat().st_mtime_ns
     written[1].unlink()
-    study.main(tmp_path)
+    assert [record.name for record in run_study(plan.STUDY, cohort, arms, (0, 1), tmp_path)] == [written[1].stem]
     assert written[0].stat().st_mtime_ns == before
-    assert written[1].exists()
 
 
 def test_plots_draw_on_what_they_are_given(cohort, trained, predictions, store, split):

@@ -35,6 +35,23 @@ def test_source_tree_has_prose_chapters_and_generated_pages():
     assert all(f"notebooks/{path.name}" in tree for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
+def test_the_results_page_shows_every_study_and_every_leak():
+    page = pages.results()
+    for path in (ROOT / "results").glob("*/study.json"):
+        assert f"## {json.loads(path.read_text())['title']}\n" in page
+    for path in (ROOT / "results" / "leaks").glob("*.json"):
+        leak = json.loads(path.read_text())
+        assert f"| {leak['title']} |" in page
+        assert f"| {leak['exact_copies']:,} |" in page
+
+
+def test_every_claim_is_on_its_page():
+    from medxai_helpers.papers import PAPERS, load_paper
+
+    page = pages.claims()
+    assert all(claim.claim in page for key in PAPERS for claim in load_paper(key).claims)
+
+
 def test_every_measurement_has_its_table():
     files = list((ROOT / "results" / "benchmarks").glob("*.json"))
     page = pages.benchmarks()
