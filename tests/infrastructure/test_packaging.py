@@ -151,6 +151,8 @@ def test_make_explains_every_target():
 def test_the_bibliography_knows_every_citation_key_of_a_data_set():
     from medxai_helpers.datasets import CATALOGUE
 
-    keys = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(), flags=re.MULTILINE))
+    listed = re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(), flags=re.MULTILINE)
+    assert len(listed) == len(set(listed)), "a work is listed twice"
+    keys = set(listed)
     assert {"aragon2025", "abarna", "abboud2025", "verma2023", "sandoval2024"} <= keys
     assert {key for card in CATALOGUE.values() for key in (card.citation, *card.used_by)} <= keys
